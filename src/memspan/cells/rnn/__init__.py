@@ -1,0 +1,1 @@
+"""The vanilla recurrent unit."""

@@ -1,0 +1,42 @@
+"""Tables from name to "module:Class", so that a name is known without importing torch."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from memspan.errors import UnknownNameError
+
+
+class Registry(Mapping[str, str]):
+    """A table of names whose classes are imported on use.
+
+    Args:
+        kind: what the names stand for, in error messages.
+        table: name → ``"package.module:Class"``.
+    """
+
+    def __init__(self, kind: str, table: Mapping[str, str]) -> None:
+        self.kind, self._table = kind, dict(table)
+
+    def __getitem__(self, name: str) -> str:
+        try:
+            return self._table[name]
+        except KeyError:
+            raise UnknownNameError(self.kind, name, self._table) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def resolve(self, name: str) -> Any:
+        """Import and return the class behind a name.
+
+        Raises:
+            UnknownNameError: no such name; the message suggests the nearest one.
+        """
+        module, attribute = self[name].split(":")
+        return getattr(importlib.import_module(module), attribute)
