@@ -1,0 +1,5 @@
+"""Sources of sequences with a known chance level. ``TASKS`` knows every name; none imports torch."""
+
+from memspan.registry import Registry
+
+TASKS = Registry("task", {"palindrome": "memspan.tasks.palindrome:Palindrome"})
