@@ -1,0 +1,1 @@
+"""What is trained: networks built from a cell and a read-out."""
