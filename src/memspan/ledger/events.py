@@ -1,5 +1,6 @@
 """What a training says while it runs. The ledger keeps these and knows no network.
 
+``wall_seconds`` is the time since the run's last stored event, its share of a pack's.
 Curves travel inside ``Checkpoint``, ``Finished`` and ``Stopped`` only, so that what the ledger
 holds of a run always ends exactly where a checkpoint does.
 """

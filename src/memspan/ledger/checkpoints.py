@@ -1,0 +1,105 @@
+"""Checkpoint files beside the ledger: whole or not there, and known by their hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from memspan.errors import LedgerError
+
+
+def digest(state: bytes) -> str:
+    """Return the name by which the ledger knows these bytes."""
+    return hashlib.sha256(state).hexdigest()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Put content at path so that, whatever happens, path holds the old content or the new, never a mixture.
+
+    The bytes are on the disk before the name points to them, and the name is when this returns.
+
+    Raises:
+        LedgerError: the disk is full or the place cannot be written; the old content is still there.
+    """
+    fresh = path.with_name(path.name + ".tmp")
+    try:
+        with fresh.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise LedgerError(
+            f"{str(path)!r} cannot be written: {error.strerror}; free some space or make the folder writable"
+        ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder survive a power cut; only POSIX can, and needs to."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@dataclass(frozen=True)
+class CheckpointFolder:
+    """The folder ``<ledger stem>.checkpoints``, made when first written to."""
+
+    path: Path
+
+    @classmethod
+    def beside(cls, ledger: Path) -> CheckpointFolder:
+        """Return the folder that belongs to a ledger."""
+        return cls(ledger.with_name(f"{ledger.stem}.checkpoints"))
+
+    def current(self, run_id: str) -> Path:
+        """Return where a run's checkpoint lies while it trains."""
+        return self.path / f"{run_id}.safetensors"
+
+    def final(self, run_id: str) -> Path:
+        """Return where the last state of a finished run lies."""
+        return self.path / f"{run_id}.final.safetensors"
+
+    def write(self, path: Path, state: bytes) -> None:
+        """Write one of the folder's files, whole or not at all."""
+        try:
+            if not self.path.is_dir():
+                self.path.mkdir(exist_ok=True)
+                sync_folder(self.path.parent)
+        except OSError as error:
+            raise LedgerError(f"folder {str(self.path)!r} cannot be made: {error.strerror}") from error
+        write_whole(path, state)
+
+    def read(self, path: Path) -> bytes | None:
+        """Return the bytes of one of the folder's files, None when there is none."""
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise LedgerError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+
+    def set_aside(self, run_id: str) -> Path:
+        """Move a damaged checkpoint out of the way, to be looked at, and return where it went."""
+        aside = self.path / f"{run_id}.damaged"
+        os.replace(self.current(run_id), aside)
+        return aside
+
+    def remove(self, run_id: str) -> None:
+        """Remove the checkpoint of a run that needs none any more."""
+        self.current(run_id).unlink(missing_ok=True)
+        self.current(run_id).with_suffix(".safetensors.tmp").unlink(missing_ok=True)
+
+    def unfinished(self) -> list[str]:
+        """Return the ids of the runs that have a checkpoint."""
+        if not self.path.is_dir():
+            return []
+        return [p.stem for p in self.path.glob("*.safetensors") if not p.stem.endswith(".final")]

@@ -1,0 +1,206 @@
+"""The SQLite file itself: how it is recognised, made, checked, and written to.
+
+``application_id`` in the file's header says that it is ours, ``user_version`` which schema it has.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from memspan.errors import ForeignLedgerError, LedgerError
+
+APPLICATION_ID = 0x6D656D73  # "mems"
+SCHEMA_VERSION = 1
+BUSY_SECONDS = 30.0
+CHECKED_BYTES = 64 * 2**20  # a quick_check of this much takes about 0.1 s; more waits for Ledger.check
+
+SCHEMA = (
+    """CREATE TABLE runs (
+        id TEXT NOT NULL PRIMARY KEY,
+        config TEXT NOT NULL,
+        status TEXT NOT NULL DEFAULT 'planned'
+            CHECK (status IN ('planned', 'running', 'finished', 'stopped')),
+        reason TEXT NOT NULL DEFAULT '',
+        step INTEGER NOT NULL DEFAULT 0,
+        attempt INTEGER NOT NULL DEFAULT 0,
+        metrics TEXT NOT NULL DEFAULT '{}',
+        facts TEXT NOT NULL DEFAULT '{}',
+        wall_seconds REAL NOT NULL DEFAULT 0,
+        imported INTEGER NOT NULL DEFAULT 0,
+        final_sha256 TEXT NOT NULL DEFAULT ''
+    )""",
+    # zlib closes every blob with a checksum, so a flipped byte in a curve is found when it is read.
+    """CREATE TABLE curves (
+        run_id TEXT NOT NULL REFERENCES runs (id),
+        metric TEXT NOT NULL,
+        first INTEGER NOT NULL,
+        stride INTEGER NOT NULL CHECK (stride >= 1),
+        count INTEGER NOT NULL CHECK (count >= 1),
+        bin INTEGER NOT NULL DEFAULT 1,
+        "values" BLOB NOT NULL,
+        low BLOB,
+        high BLOB,
+        PRIMARY KEY (run_id, metric, first)
+    )""",
+    # One row for every checkpoint a run may have on disk; the file's own hash tells which one it is.
+    """CREATE TABLE checkpoints (
+        run_id TEXT NOT NULL REFERENCES runs (id),
+        sha256 TEXT NOT NULL,
+        step INTEGER NOT NULL,
+        wall_seconds REAL NOT NULL,
+        PRIMARY KEY (run_id, sha256)
+    )""",
+    """CREATE TABLE measurements (
+        number INTEGER PRIMARY KEY,
+        config TEXT NOT NULL,
+        results TEXT NOT NULL,
+        machine TEXT NOT NULL
+    )""",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+
+
+def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
+    """Open the ledger's database, made when absent, and refuse what is not ours.
+
+    Raises:
+        ForeignLedgerError: the path holds something else.
+        LedgerError: a newer schema, damage, or a place that cannot be read or written.
+    """
+    _look(path, readonly)
+    with explained(path):
+        db = sqlite3.connect(_uri(path, readonly), uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            if not readonly:
+                _create(db, path)
+            _recognise(db, path)
+            if not readonly:
+                _tune(db)
+            if path.stat().st_size <= CHECKED_BYTES:
+                check(db, path)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn whatever SQLite or the file system raises into one sentence about this ledger."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        hint = next(
+            (say for part, say in _HINTS.items() if part in reason.lower()), "check the file and its folder"
+        )
+        raise LedgerError(f"ledger {str(path)!r} cannot be used: {reason}; {hint}") from error
+
+
+_HINTS = {
+    "full": "free some space and start again, finished work is safe",
+    "no space": "free some space and start again, finished work is safe",
+    "readonly": "make the file and its folder writable, or open it with readonly=True",
+    "read-only": "make the file and its folder writable, or choose another place",
+    "permission": "make the file and its folder writable, or choose another place",
+    "unable to open": "make the file and its folder readable and writable, or choose another place",
+    "locked": "another process is writing to it; try again when that one is done",
+    "closed": "open it again",
+    "malformed": "move it away and import an export of it, or start anew",
+}
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """Write as one: all of it is kept, or none. Takes the write lock at once, so it cannot fail midway."""
+    with explained(path):
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            commit(db)
+        except BaseException:
+            with suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+            raise
+
+
+def commit(db: sqlite3.Connection) -> None:
+    """End a transaction; with synchronous=FULL it is on the disk when this returns."""
+    db.execute("COMMIT")
+
+
+def check(db: sqlite3.Connection, path: Path) -> None:
+    """Read the whole file and raise LedgerError where its structure is damaged."""
+    with explained(path):
+        found = [row[0] for row in db.execute("PRAGMA quick_check(1)")]
+    if found != ["ok"]:
+        raise LedgerError(
+            f"ledger {str(path)!r} is damaged ({' '.join(str(found[0]).split())}); "
+            "move it away and import an export of it, or start anew"
+        )
+
+
+def _look(path: Path, readonly: bool) -> None:
+    """Refuse by the first bytes alone, before SQLite may touch a file that is not ours."""
+    if path.is_dir():
+        raise ForeignLedgerError(
+            f"ledger {str(path)!r} is a folder; expected a file, for instance {path / 'runs.ledger'}"
+        )
+    with explained(path):
+        if readonly and not path.exists():
+            raise LedgerError(f"no ledger at {str(path)!r}; expected a file that a memspan run has written")
+        if not readonly:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        head = _head(path) if path.exists() else b""
+    if head not in (b"", b"SQLite format 3\0"):
+        raise _foreign(path)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(16)
+
+
+def _uri(path: Path, readonly: bool) -> str:
+    return f"{path.absolute().as_uri()}?mode={'ro' if readonly else 'rwc'}"
+
+
+def _create(db: sqlite3.Connection, path: Path) -> None:
+    """Lay the tables into an empty file; two processes may try at once, the second finds them laid."""
+    if not _empty(db):
+        return
+    with transaction(db, path):
+        if _empty(db):
+            for statement in SCHEMA:
+                db.execute(statement)
+
+
+def _empty(db: sqlite3.Connection) -> bool:
+    tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    return tables == 0 and db.execute("PRAGMA application_id").fetchone()[0] == 0
+
+
+def _recognise(db: sqlite3.Connection, path: Path) -> None:
+    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise _foreign(path)
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise LedgerError(
+            f"ledger {str(path)!r} has schema {version}, expected at most {SCHEMA_VERSION}; update memspan"
+        )
+
+
+def _tune(db: sqlite3.Connection) -> None:
+    """Readers never wait for the writer (WAL), and what is committed survives a power cut (FULL)."""
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+
+
+def _foreign(path: Path) -> ForeignLedgerError:
+    return ForeignLedgerError(
+        f"{str(path)!r} is not a memspan ledger; expected a file that memspan has written, or a new name"
+    )
