@@ -1,0 +1,1 @@
+"""The report: figures, tables, claims and the document, drawn from the ledger. Nothing here trains."""

@@ -1,0 +1,5 @@
+"""Every figure is a function from a table of runs to a matplotlib Figure; ``FIGURES`` knows them by id."""
+
+from memspan.report.figures.registry import FIGURES, Panel
+
+__all__ = ["FIGURES", "Panel"]

@@ -1,0 +1,79 @@
+"""What each figure is called, shows, and is drawn by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from memspan.report.figures.comparison import draw_comparison
+from memspan.report.figures.curves import draw_curves
+from memspan.report.figures.means import draw_means
+from memspan.report.records import Records
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One figure of the report.
+
+    Args:
+        id: its name in files and on the page, for instance ``"fig1a"``.
+        title: what it shows, in a few words.
+        described: what a reader who cannot see it should know about how it is drawn.
+        draw: table → Figure.
+        claims: ids of the claims it bears on; their verdicts stand beside it.
+    """
+
+    id: str
+    title: str
+    described: str
+    draw: Callable[[Records], Figure]
+    claims: tuple[str, ...]
+
+
+def _curves(id: str, cell: str, name: str, claims: tuple[str, ...]) -> Panel:
+    described = (
+        "Line charts of batch accuracy from 0 to 1 against training step: above, one line per palindrome "
+        "length; below, one panel per length with a thin line for each seed. A dashed line marks chance, 0.10."
+    )
+    return Panel(
+        id, f"{name}: batch accuracy while training", described, lambda r: draw_curves(r, cell), claims
+    )
+
+
+def _means(id: str, cell: str, name: str, number: str, words: str, claims: tuple[str, ...]) -> Panel:
+    described = (
+        f"Points of mean batch accuracy {words} against palindrome length, with 95% intervals over seeds"
+        " and small dots for the single seeds; shaded where the report says they lie."
+        " A dashed line marks chance, 0.10."
+    )
+    return Panel(
+        id, f"{name}: mean accuracy {words}", described, lambda r: draw_means(r, cell, number), claims
+    )
+
+
+def _comparison(id: str, number: str, words: str, claims: tuple[str, ...]) -> Panel:
+    described = (
+        f"Two lines of mean batch accuracy {words} against palindrome length, squares for the vanilla RNN and"
+        " circles for the LSTM, with 95% intervals over seeds. A dashed line marks chance, 0.10."
+    )
+    return Panel(
+        id, f"RNN beside LSTM: mean accuracy {words}", described, lambda r: draw_comparison(r, number), claims
+    )
+
+
+ALL, LAST = "over all steps", "over the last steps"
+FIGURES: dict[str, Panel] = {
+    panel.id: panel
+    for panel in (
+        _curves("fig1a", "rnn", "Vanilla RNN", ("c05", "c06")),
+        _means("fig1b", "rnn", "Vanilla RNN", "mean_all", ALL, ("c08",)),
+        _means("fig1c", "rnn", "Vanilla RNN", "mean_last_1000", LAST, ("c04",)),
+        _curves("fig2a", "lstm", "LSTM", ("c06",)),
+        _means("fig2b", "lstm", "LSTM", "mean_all", ALL, ("c16",)),
+        _means("fig2c", "lstm", "LSTM", "mean_last_1000", LAST, ("c12", "c13")),
+        _comparison("fig3a", "mean_all", ALL, ("c16",)),
+        _comparison("fig3b", "mean_last_1000", LAST, ("c15",)),
+    )
+}

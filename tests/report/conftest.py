@@ -1,0 +1,95 @@
+"""A made-up study: runs whose numbers are known, without training anything."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from memspan.config import Recipe, RunConfig
+from memspan.study import preset
+from memspan.tasks.palindrome import Palindrome
+
+SOLVES_UP_TO = {"rnn": 20, "lstm": 40}
+
+
+@dataclass(frozen=True)
+class FakeCurve:
+    step: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    bin: int = 20
+
+
+@dataclass
+class FakeRecord:
+    id: str
+    config: dict
+    metrics: dict
+    status: str = "finished"
+    reason: str | None = None
+    step: int = 5000
+    facts: dict = field(default_factory=lambda: {"kernel": "made up", "machine": "none"})
+    wall_seconds: float = 1.0
+    imported: bool = False
+    line: np.ndarray = field(default_factory=lambda: np.full(5000, 0.1))
+
+    def curve(self, name, bin=20):
+        assert name == "batch_accuracy"
+        bins = self.line[: len(self.line) // bin * bin].reshape(-1, bin)
+        step = (np.arange(len(bins)) + 0.5) * bin
+        return FakeCurve(step, bins.mean(1), bins.min(1), bins.max(1), bin)
+
+
+def record(cell="rnn", length=5, seed=0, steps=5000, status="finished", line=None, **metrics):
+    run = RunConfig(Palindrome(length), Recipe(cell=cell, steps=steps), seed)
+    extra = {} if line is None else {"line": line}
+    return FakeRecord(run.id, run.flat(), metrics, status, step=steps, **extra)
+
+
+def made_up_line(cell, length, steps, rng):
+    """A learning curve that rises, dips now and then, or stays low."""
+    t = np.arange(steps)
+    middle = 12 * length ** (1.6 if cell == "rnn" else 1.35) * rng.uniform(0.8, 1.2)
+    top = 1.0 if length <= SOLVES_UP_TO[cell] else rng.uniform(0.12, 0.35)
+    line = 0.1 + (top - 0.1) / (1 + np.exp(-(t - middle) / (0.15 * middle)))
+    for start in rng.integers(int(middle), max(steps, int(middle) + 1), size=6 if cell == "rnn" else 2):
+        line[start : start + 12] *= rng.uniform(0.3, 0.7)
+    return np.round((np.clip(line + rng.normal(0, 0.02, steps), 0, 1)) * 128) / 128
+
+
+def made_up_study(name):
+    from memspan.statistics import summarise
+
+    rng = np.random.default_rng(7)
+    records = []
+    for run in preset(name).runs:
+        line = made_up_line(run.recipe.cell, run.task.length, run.recipe.steps, rng)
+        held_out = np.round(line[99::100] * 1024) / 1024
+        held_out[held_out > 0.95] = 1.0
+        metrics = summarise(
+            batch_accuracy=line,
+            accuracy=held_out,
+            every=100,
+            gradient_norm=np.full(len(line), 3.0),
+            clip=10.0,
+            solved_at=0.99,
+            final_accuracy=float(held_out[-1]),
+        )
+        records.append(FakeRecord(run.id, run.flat(), metrics, step=run.recipe.steps, line=line))
+    return records
+
+
+@pytest.fixture(scope="session")
+def quick_study():
+    return made_up_study("quick")
+
+
+@pytest.fixture(scope="session")
+def report_study():
+    return made_up_study("report")
+
+
+@pytest.fixture(scope="session")
+def full_study():
+    return made_up_study("full")
