@@ -49,7 +49,7 @@ def unpack(blob: bytes) -> np.ndarray:
 
 
 def put(db: sqlite3.Connection, run_id: str, metric: str, piece: Piece, last: int) -> None:
-    """Append a piece that ends at or before step ``last``; it replaces what was stored from its first step on.
+    """Append a piece that ends at or before step ``last``; it replaces what is stored from its first on.
 
     Raises:
         ArgumentError: the piece is off the grid, or reaches beyond its checkpoint.

@@ -69,13 +69,14 @@ def standing(db: sqlite3.Connection, run_id: str) -> Standing:
     return Standing(*row)
 
 
-def start(db: sqlite3.Connection, event: Started) -> None:
-    """A new attempt from ``event.step``: what was recorded after it is dropped."""
+def start(db: sqlite3.Connection, event: Started) -> int:
+    """Begin an attempt at ``event.step``, drop what was recorded after it, and return its number."""
     rewind(db, event.run_id, event.step)
     db.execute(
         "UPDATE runs SET status = 'running', attempt = attempt + 1, facts = ? WHERE id = ?",
         (text(event.facts), event.run_id),
     )
+    return standing(db, event.run_id).attempt
 
 
 def advance(db: sqlite3.Connection, event: Checkpoint | Finished | Stopped) -> float:
@@ -97,10 +98,10 @@ def announce(db: sqlite3.Connection, event: Checkpoint, sha256: str, seconds: fl
 
 def close(db: sqlite3.Connection, event: Finished | Stopped, sha256: str) -> None:
     """The run is done for good; its last state, if any, has this hash."""
-    status, reason = ("stopped", event.reason) if isinstance(event, Stopped) else ("finished", "")
+    outcome = ("stopped", event.reason) if isinstance(event, Stopped) else ("finished", "")
     db.execute(
         "UPDATE runs SET status = ?, reason = ?, metrics = ?, final_sha256 = ? WHERE id = ?",
-        (status, reason, text(event.metrics), sha256, event.run_id),
+        (*outcome, text(event.metrics), sha256, event.run_id),
     )
     db.execute("DELETE FROM checkpoints WHERE run_id = ?", (event.run_id,))
 
@@ -122,6 +123,18 @@ def checkpoint_step(db: sqlite3.Connection, run_id: str, sha256: str) -> int | N
         "SELECT step FROM checkpoints WHERE run_id = ? AND sha256 = ?", (run_id, sha256)
     ).fetchone()
     return None if row is None else row[0]
+
+
+def status(db: sqlite3.Connection, run_id: str) -> str | None:
+    """Return a run's status, None when it is unknown."""
+    row = db.execute("SELECT status FROM runs WHERE id = ?", (run_id,)).fetchone()
+    return None if row is None else row[0]
+
+
+def final_sha256(db: sqlite3.Connection, run_id: str) -> str:
+    """Return the hash of a finished run's last state, "" when none was kept."""
+    row = db.execute("SELECT final_sha256 FROM runs WHERE id = ?", (run_id,)).fetchone()
+    return "" if row is None else row[0]
 
 
 def announced(db: sqlite3.Connection, run_id: str) -> bool:

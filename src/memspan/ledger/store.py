@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from memspan.errors import LedgerError, UnknownNameError
+from memspan.errors import LedgerError
 from memspan.ledger import checkpoints, curves, database, runs
 from memspan.ledger.checkpoints import CheckpointFolder
-from memspan.ledger.events import Checkpoint, Event, Finished, Started, Stopped
+from memspan.ledger.events import Event
 from memspan.ledger.records import (
     DONE,
     Curve,
-    DamagedCheckpointWarning,
     DoneRun,
     ImportReport,
     Measurement,
@@ -25,6 +22,8 @@ from memspan.ledger.records import (
     RunPage,
     RunRecord,
 )
+from memspan.ledger.selection import matching
+from memspan.ledger.writing import Writer
 
 
 class Ledger:
@@ -41,10 +40,10 @@ class Ledger:
     """
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
-        self.path, self.readonly = path, readonly
+        self.path = path
         self._db = database.connect(path, readonly=readonly)
         self._files = CheckpointFolder.beside(path)
-        self._attempts: dict[str, int] = {}
+        self._writer = Writer(self._db, path, self._files)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, readonly: bool = False) -> Ledger:
@@ -60,7 +59,7 @@ class Ledger:
         """
         ledger = cls(Path(path), readonly=readonly)
         if not readonly:
-            ledger._tidy()
+            ledger._writer.tidy()
         return ledger
 
     def __enter__(self) -> Ledger:
@@ -83,7 +82,7 @@ class Ledger:
 
     def register(self, pages: Iterable[RunPage]) -> None:
         """Enter runs as planned; what is known of one already stays."""
-        with self._transaction():
+        with self._writer.transaction():
             for page in pages:
                 runs.plan(self._db, page.id, page.flat())
 
@@ -100,14 +99,7 @@ class Ledger:
             LedgerError: an unregistered run, a hole in a curve, a full disk.
             ArgumentError: a curve that does not fit its event.
         """
-        match event:
-            case Started():
-                return self._start(event)
-            case Checkpoint():
-                return self._checkpoint(event)
-            case Finished() | Stopped():
-                return self._close_run(event)
-        return False
+        return self._writer.append(event)
 
     def resume(self, run_id: str) -> Resume | None:
         """Return where a run goes on, and drop everything recorded after that; None: begin at step 0.
@@ -116,20 +108,7 @@ class Ledger:
         """
         if self.statuses([run_id]).get(run_id, "finished") in DONE:
             return None
-        state = self._files.read(self._files.current(run_id))
-        with self._transaction():
-            known = runs.announced(self._db, run_id)
-            step = (
-                runs.checkpoint_step(self._db, run_id, checkpoints.digest(state))
-                if state is not None
-                else None
-            )
-            runs.rewind(self._db, run_id, 0 if step is None else step)
-        if state is not None and step is not None:
-            return Resume(step, state)
-        if state is not None and known:
-            self._set_aside(run_id)
-        return None
+        return self._writer.resume(run_id)
 
     def final_state(self, run_id: str) -> bytes | None:
         """Return the state a finished run ended with, None when none was kept or it was imported.
@@ -138,12 +117,10 @@ class Ledger:
             LedgerError: the file does not match its checksum.
         """
         with database.explained(self.path):
-            row = self._db.execute("SELECT final_sha256 FROM runs WHERE id = ?", (run_id,)).fetchone()
-        if row is None or not row[0]:
-            return None
+            expected = runs.final_sha256(self._db, run_id)
         path = self._files.final(run_id)
-        state = self._files.read(path)
-        if state is not None and checkpoints.digest(state) != row[0]:
+        state = self._files.read(path) if expected else None
+        if state is not None and checkpoints.digest(state) != expected:
             raise LedgerError(
                 f"{str(path)!r} does not match its checksum; restore it, or train the run again"
             )
@@ -163,10 +140,10 @@ class Ledger:
         Raises:
             UnknownNameError: no stored run has such a field.
         """
-        found = self._records("")
-        known = {"id", "status", "imported"}.union(*(r.config for r in found))
-        _refuse_unknown(where, known if found else where)
-        return [r for r in found if _matches(where, {**r.config, **_own(r)})]
+        pages = [
+            (r, {**r.config, "id": r.id, "status": r.status, "imported": r.imported}) for r in self._records()
+        ]
+        return matching(pages, where)
 
     def statuses(self, ids: Iterable[str]) -> dict[str, str]:
         """Return the status of each of these runs that is known."""
@@ -191,7 +168,7 @@ class Ledger:
     def adopt(self, done: Iterable[DoneRun]) -> ImportReport:
         """Take over done runs from elsewhere, all or none; their ids must have been checked."""
         fates: dict[str, list[str]] = {"added": [], "already": [], "refused": []}
-        with self._transaction():
+        with self._writer.transaction():
             for run in done:
                 fates[runs.adopt(self._db, run)].append(run.id)
         for run_id in fates["added"]:
@@ -202,7 +179,7 @@ class Ledger:
         self, config: Mapping[str, Any], values: Mapping[str, Any], machine: Mapping[str, Any]
     ) -> None:
         """Keep one repeat of a benchmark: what was measured, the numbers, on which machine."""
-        with self._transaction():
+        with self._writer.transaction():
             self._db.execute(
                 "INSERT INTO measurements (config, results, machine) VALUES (?, ?, ?)",
                 tuple(map(runs.text, (config, values, machine))),
@@ -211,98 +188,13 @@ class Ledger:
     def measurements(self, **where: Any) -> list[Measurement]:
         """Return the measurements whose config matches, in the order they were taken; see ``select``."""
         with database.explained(self.path):
-            rows = self._db.execute(
-                "SELECT config, results, machine FROM measurements ORDER BY number"
-            ).fetchall()
-        found = [Measurement(*map(json.loads, row)) for row in rows]
-        _refuse_unknown(where, set().union(*(m.config for m in found)) if found else where)
-        return [m for m in found if _matches(where, m.config)]
+            rows = self._db.execute("SELECT config, results, machine FROM measurements ORDER BY number")
+            found = [Measurement(*map(json.loads, row)) for row in rows]
+        return matching([(m, m.config) for m in found], where)
 
-    def _start(self, event: Started) -> bool:
-        with self._transaction():
-            if runs.standing(self._db, event.run_id).status in DONE:
-                return False
-            runs.start(self._db, event)
-            self._attempts[event.run_id] = runs.standing(self._db, event.run_id).attempt
-            stale = not runs.announced(self._db, event.run_id)
-        if stale:
-            self._files.remove(event.run_id)
-        return True
-
-    def _checkpoint(self, event: Checkpoint) -> bool:
-        """First the curves, then the file: a file on the disk is never newer than the curves."""
-        with self._transaction():
-            if not self._welcome(event):
-                return False
-            seconds = runs.advance(self._db, event)
-            if event.state:
-                runs.announce(self._db, event, checkpoints.digest(event.state), seconds)
-        if event.state:
-            self._files.write(self._files.current(event.run_id), event.state)
-        return True
-
-    def _close_run(self, event: Finished | Stopped) -> bool:
-        """First the file, then the row: a run that counts as finished has its last state on the disk."""
-        state = event.state if isinstance(event, Finished) else b""
-        if not self._welcome(event):
-            return False
-        if state:
-            self._files.write(self._files.final(event.run_id), state)
-        with self._transaction():
-            if not self._welcome(event):
-                return False
-            runs.advance(self._db, event)
-            runs.close(self._db, event, checkpoints.digest(state) if state else "")
-        self._files.remove(event.run_id)
-        return True
-
-    def _welcome(self, event: Event) -> bool:
-        """Whether the run is open, the event not older than what is stored, and its worker the latest."""
-        with database.explained(self.path):
-            now = runs.standing(self._db, event.run_id)
-        latest = self._attempts.get(event.run_id, now.attempt) == now.attempt
-        return now.status not in DONE and event.step >= now.step and latest
-
-    def _set_aside(self, run_id: str) -> None:
-        aside = self._files.set_aside(run_id)
-        warnings.warn(
-            f"the checkpoint of run {run_id} does not match its checksum; it was moved to {str(aside)!r} "
-            "and the run starts again at step 0",
-            DamagedCheckpointWarning,
-            stacklevel=3,
-        )
-
-    def _tidy(self) -> None:
-        """Remove the checkpoints of runs that were done when their process was killed."""
-        waiting = self._files.unfinished()
-        for run_id, status in self.statuses(waiting).items():
-            if status in DONE:
-                self._files.remove(run_id)
-
-    def _records(self, clause: str, *values: Any) -> list[RunRecord]:
+    def _records(self, clause: str = "", *values: Any) -> list[RunRecord]:
         with database.explained(self.path):
             rows = self._db.execute(
                 f"SELECT {runs.COLUMNS} FROM runs {clause} ORDER BY id", values
             ).fetchall()
         return [runs.record(row, self) for row in rows]
-
-    def _transaction(self) -> AbstractContextManager[None]:
-        return database.transaction(self._db, self.path)
-
-
-def _own(run: RunRecord) -> dict[str, Any]:
-    return {"id": run.id, "status": run.status, "imported": run.imported}
-
-
-def _refuse_unknown(where: Iterable[str], known: Iterable[str]) -> None:
-    for name in where:
-        if name not in known:
-            raise UnknownNameError("field", name, known)
-
-
-def _matches(where: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
-    return all(_fits(values.get(name), wanted) for name, wanted in where.items())
-
-
-def _fits(value: Any, wanted: Any) -> bool:
-    return value in wanted if isinstance(wanted, list | tuple | set | frozenset | range) else value == wanted

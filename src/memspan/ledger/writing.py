@@ -1,0 +1,120 @@
+"""How an event becomes part of the ledger, in an order that a kill at any moment leaves sound.
+
+The reasoning, window by window, is in ``docs/decisions/003-ledger.md``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import warnings
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from memspan.ledger import checkpoints, database, runs
+from memspan.ledger.checkpoints import CheckpointFolder
+from memspan.ledger.events import Checkpoint, Event, Finished, Started, Stopped
+from memspan.ledger.records import DONE, DamagedCheckpointWarning, Resume
+
+
+class Writer:
+    """Stores events and hands out where to resume.
+
+    Args:
+        db: an open ledger database.
+        path: its file, for messages.
+        files: its checkpoints.
+    """
+
+    def __init__(self, db: sqlite3.Connection, path: Path, files: CheckpointFolder) -> None:
+        self._db, self._path, self._files = db, path, files
+        self._attempts: dict[str, int] = {}
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Write as one: all of it is kept, or none."""
+        return database.transaction(self._db, self._path)
+
+    def append(self, event: Event) -> bool:
+        """Store one event; see ``Ledger.append``."""
+        match event:
+            case Started():
+                return self._start(event)
+            case Checkpoint():
+                return self._checkpoint(event)
+            case Finished() | Stopped():
+                return self._close(event)
+        return False
+
+    def resume(self, run_id: str) -> Resume | None:
+        """Return where an unfinished run goes on; see ``Ledger.resume``."""
+        state = self._files.read(self._files.current(run_id))
+        name = "" if state is None else checkpoints.digest(state)
+        with self.transaction():
+            expected = runs.announced(self._db, run_id)
+            step = runs.checkpoint_step(self._db, run_id, name)
+            runs.rewind(self._db, run_id, 0 if step is None else step)
+        if state is not None and step is not None:
+            return Resume(step, state)
+        if state is not None and expected:
+            self._set_aside(run_id)
+        return None
+
+    def tidy(self) -> None:
+        """Remove the checkpoints of runs that were done when their process was killed."""
+        waiting = self._files.unfinished()
+        with database.explained(self._path):
+            done = [i for i in waiting if runs.status(self._db, i) in DONE]
+        for run_id in done:
+            self._files.remove(run_id)
+
+    def _start(self, event: Started) -> bool:
+        with self.transaction():
+            if runs.standing(self._db, event.run_id).status in DONE:
+                return False
+            self._attempts[event.run_id] = runs.start(self._db, event)
+            stale = not runs.announced(self._db, event.run_id)
+        if stale:
+            self._files.remove(event.run_id)
+        return True
+
+    def _checkpoint(self, event: Checkpoint) -> bool:
+        """First the curves, then the file: a file on the disk is never newer than the curves."""
+        with self.transaction():
+            if not self._welcome(event):
+                return False
+            seconds = runs.advance(self._db, event)
+            if event.state:
+                runs.announce(self._db, event, checkpoints.digest(event.state), seconds)
+        if event.state:
+            self._files.write(self._files.current(event.run_id), event.state)
+        return True
+
+    def _close(self, event: Finished | Stopped) -> bool:
+        """First the file, then the row: a run that counts as finished has its last state on the disk."""
+        state = event.state if isinstance(event, Finished) else b""
+        if not self._welcome(event):
+            return False
+        if state:
+            self._files.write(self._files.final(event.run_id), state)
+        with self.transaction():
+            if not self._welcome(event):  # another process may have been quicker
+                return False
+            runs.advance(self._db, event)
+            runs.close(self._db, event, checkpoints.digest(state) if state else "")
+        self._files.remove(event.run_id)
+        return True
+
+    def _welcome(self, event: Event) -> bool:
+        """Whether the run is open, the event not older than what is stored, and its worker the latest."""
+        with database.explained(self._path):
+            now = runs.standing(self._db, event.run_id)
+        latest = self._attempts.get(event.run_id, now.attempt) == now.attempt
+        return now.status not in DONE and event.step >= now.step and latest
+
+    def _set_aside(self, run_id: str) -> None:
+        aside = self._files.set_aside(run_id)
+        warnings.warn(
+            f"the checkpoint of run {run_id} does not match its checksum; it was moved to {str(aside)!r} "
+            "and the run starts again at step 0",
+            DamagedCheckpointWarning,
+            stacklevel=4,
+        )
