@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -166,7 +167,12 @@ def _head(path: Path) -> bytes:
 
 
 def _uri(path: Path, readonly: bool) -> str:
-    return f"{path.absolute().as_uri()}?mode={'ro' if readonly else 'rwc'}"
+    if not readonly:
+        return f"{path.absolute().as_uri()}?mode=rwc"
+    # A reader of a WAL file makes helper files beside it; where it may not, and no writer can be at work
+    # either, SQLite must be told that the file stands still.
+    still = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
+    return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if still else ''}"
 
 
 def _create(db: sqlite3.Connection, path: Path) -> None:

@@ -155,16 +155,16 @@ class DoneRun:
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What became of the runs of an import, as ids.
+    """What became of the runs of an import.
 
     Args:
-        added: were missing or unfinished here, and are finished now.
-        already: were done here; what is stored was kept.
-        refused: were imported here before with other results; what is stored was kept.
+        added: how many were missing or unfinished here, and are done now.
+        already: how many were done here; what is stored was kept.
+        refused: ids of those imported here before with other results; what is stored was kept.
     """
 
-    added: tuple[str, ...]
-    already: tuple[str, ...]
+    added: int
+    already: int
     refused: tuple[str, ...]
 
 

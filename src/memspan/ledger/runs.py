@@ -6,7 +6,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from memspan.errors import ArgumentError, LedgerError
 from memspan.ledger import curves
@@ -14,6 +14,7 @@ from memspan.ledger.events import Checkpoint, Finished, Started, Stopped
 from memspan.ledger.records import DONE, CurveSource, DoneRun, RunRecord
 
 COLUMNS = "id, config, status, reason, step, metrics, facts, wall_seconds, imported"
+Fate = Literal["added", "already", "refused"]
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a run's id is also a file name
 
 
@@ -142,15 +143,15 @@ def announced(db: sqlite3.Connection, run_id: str) -> bool:
     return db.execute("SELECT 1 FROM checkpoints WHERE run_id = ? LIMIT 1", (run_id,)).fetchone() is not None
 
 
-def adopt(db: sqlite3.Connection, run: DoneRun) -> str:
+def adopt(db: sqlite3.Connection, run: DoneRun) -> Fate:
     """Take over a done run and return what became of it: a field of ``ImportReport``."""
-    plan(db, run.id, run.config)
     done = (run.status, run.reason, run.step, text(run.metrics))
     row = db.execute(
         "SELECT status, reason, step, metrics, imported FROM runs WHERE id = ?", (run.id,)
     ).fetchone()
-    if row[0] in DONE:
+    if row is not None and row[0] in DONE:
         return "already" if not row[4] or row[:4] == done else "refused"
+    plan(db, run.id, run.config)
     rewind(db, run.id, -1)
     for name, curve in run.curves.items():
         curves.put_curve(db, run.id, name, curve)

@@ -167,13 +167,13 @@ class Ledger:
 
     def adopt(self, done: Iterable[DoneRun]) -> ImportReport:
         """Take over done runs from elsewhere, all or none; their ids must have been checked."""
-        fates: dict[str, list[str]] = {"added": [], "already": [], "refused": []}
+        fates: dict[runs.Fate, list[str]] = {"added": [], "already": [], "refused": []}
         with self._writer.transaction():
             for run in done:
                 fates[runs.adopt(self._db, run)].append(run.id)
         for run_id in fates["added"]:
             self._files.remove(run_id)
-        return ImportReport(**{fate: tuple(ids) for fate, ids in fates.items()})
+        return ImportReport(len(fates["added"]), len(fates["already"]), tuple(fates["refused"]))
 
     def measure(
         self, config: Mapping[str, Any], values: Mapping[str, Any], machine: Mapping[str, Any]
