@@ -77,10 +77,14 @@ class Recipe:
         _require(0 <= self.momentum < 1, "momentum", self.momentum, "in [0, 1)")
         if self.bias in ("forget_one", "chrono") and self.cell != "lstm":
             raise ArgumentError(
-                f"bias {self.bias!r} sets a forget gate, and cell {self.cell!r} has none; use lstm or another bias"
+                f"bias {self.bias!r} sets a forget gate; cell {self.cell!r} has none, use lstm"
             )
         if self.nonlinearity != "tanh" and self.cell != "rnn":
             raise ArgumentError(f"nonlinearity {self.nonlinearity!r} is for cell 'rnn', not {self.cell!r}")
+
+
+FREE = ("init", "bias", "learning_rate", "lr_decay", "lr_decay_steps", "momentum", "clip", "repeat")
+"""Recipe fields in which the replicas of one pack may differ, beside the seed."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +109,13 @@ class RunConfig:
         difficulty = dataclasses.asdict(self.task)  # type: ignore[call-overload]
         return {"task": self.task.name, **difficulty, **dataclasses.asdict(self.recipe), "seed": self.seed}
 
+    def shape(self) -> tuple[Task, Recipe]:
+        """Return what two runs must have in common to be trained in one pack: all but seed and ``FREE``."""
+        usual = Recipe()
+        return self.task, dataclasses.replace(self.recipe, **{name: getattr(usual, name) for name in FREE})
+
     def canonical(self) -> str:
-        """Return the JSON that is hashed: task, difficulty, seed, and every recipe field not at its default."""
+        """Return the JSON that is hashed: task, difficulty, seed, and recipe fields not at their default."""
         defaults = {f.name: f.default for f in dataclasses.fields(Recipe)}
         told = {k: v for k, v in self.flat().items() if not (k in defaults and defaults[k] == v)}
         return json.dumps(told, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -39,8 +39,8 @@ class Cell(abc.ABC):
     def __init__(self, input_size: int, hidden_size: int, biases: int = 2) -> None:
         if input_size < 1 or hidden_size < 1 or biases not in (0, 1, 2):
             raise ArgumentError(
-                f"{type(self).__name__}(input_size={input_size}, hidden_size={hidden_size}, biases={biases}): "
-                "sizes must be at least 1, biases 0, 1 or 2"
+                f"input_size {input_size}, hidden_size {hidden_size}, biases {biases}: "
+                "expected sizes of at least 1 and biases 0, 1 or 2"
             )
         self.input_size, self.hidden_size, self.biases = input_size, hidden_size, biases
 
@@ -54,7 +54,7 @@ class Cell(abc.ABC):
             "weight_ih": (rows, self.input_size),
             "weight_hh": (rows, self.hidden_size),
         }
-        return shapes | {name: (rows,) for name in ("bias_ih", "bias_hh")[: self.biases]}
+        return shapes | dict.fromkeys(("bias_ih", "bias_hh")[: self.biases], (rows,))
 
     def parameter_count(self) -> int:
         """Return the number of weights and biases, whatever T and B."""

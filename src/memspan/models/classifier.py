@@ -79,9 +79,9 @@ class SequenceClassifier:
         x = symbols.to(p["weight_ih"].dtype).unsqueeze(-1) if self.scalar else symbols
         return unroll(self.cell, p, x, outputs="last", kernel=kernel).outputs
 
-    def logits(self, p: Mapping[str, Tensor], h: Tensor, replica: int) -> Tensor:
-        """Return the K energies of one replica's states h (B, H)."""
-        return functional.linear(h, p[READ_OUT[0]][replica], p[READ_OUT[1]][replica])
+    def logits(self, p: Mapping[str, Tensor], h: Tensor) -> Tensor:
+        """Return the K energies of one replica's states h (B, H); p holds that replica's read-out."""
+        return functional.linear(h, p[READ_OUT[0]], p[READ_OUT[1]])
 
 
 def correct(logits: Tensor, targets: Tensor) -> Tensor:

@@ -1,0 +1,88 @@
+"""``memspan doctor``: versions, threads, device, and which kernel each cell will use and why."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Say what this installation has and which kernel each cell will use here, and why."""
+
+    warm: bool = False
+    """Compile every kernel now, so that the first run does not wait."""
+    json: bool = False
+    """Print JSON."""
+
+    def run(self) -> int:
+        """Print the findings."""
+        found = findings(self.warm)
+        print(json.dumps(found, indent=2) if self.json else _told(found))
+        return 0
+
+
+def findings(warm: bool = False) -> dict[str, Any]:
+    """Return everything ``memspan doctor`` says, as plain data."""
+    import torch
+
+    return {
+        "versions": {name: _version(name) for name in ("memspan", "torch", "numpy", "numba", "llvmlite")}
+        | {"python": platform.python_version()},
+        "machine": {
+            "system": f"{platform.system()} {platform.machine()}",
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "torch threads": torch.get_num_threads(),
+            "device": "cuda is there, not used yet" if torch.cuda.is_available() else "cpu",
+        },
+        "kernels": _kernels(warm),
+        "extras": {
+            extra: all(importlib.util.find_spec(module) for module in modules)
+            for extra, modules in (("lab", ("scipy", "matplotlib", "pyarrow", "jinja2")),)
+        },
+    }
+
+
+def _kernels(warm: bool) -> dict[str, dict[str, str]]:
+    import torch
+
+    from memspan.cells import CELLS
+    from memspan.kernels import choose, warm_up
+
+    chosen = {}
+    for name in CELLS:
+        cell = CELLS.resolve(name)(1, 128)
+        if warm:
+            print(f"compiling {name} …", file=sys.stderr)
+            warm_up(cell)
+        for dtype in (torch.float32, torch.float64):
+            choice = choose(cell, dtype=dtype, device=torch.device("cpu"))
+            label = f"{name}, {str(dtype).removeprefix('torch.')}"
+            chosen[label] = {"kernel": choice.kernel, "reason": choice.reason}
+    return chosen
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _told(found: dict[str, Any]) -> str:
+    lines = []
+    for part in ("versions", "machine"):
+        lines += [part, *(f"  {key:14} {value}" for key, value in found[part].items())]
+    lines += ["kernels", *(f"  {key:14} {v['kernel']}: {v['reason']}" for key, v in found["kernels"].items())]
+    lines += ["extras"]
+    for extra, there in found["extras"].items():
+        lines.append(
+            f"  {extra:14} " + ("installed" if there else f'not installed: pip install "memspan[{extra}]"')
+        )
+    return "\n".join(lines)

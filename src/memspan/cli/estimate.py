@@ -1,0 +1,59 @@
+"""``--dry-run``: how many runs, how much work, and about how long here, measured just now."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Sequence
+
+from memspan.cli.options import LEDGER, SweepOptions
+from memspan.config import RunConfig
+from memspan.ledger import Ledger
+from memspan.sweep.plan import missing, operations
+
+
+def print_estimate(runs: Sequence[RunConfig], options: SweepOptions) -> int:
+    """Print the estimate and return exit code 0; nothing is trained or written."""
+    left = list(runs)
+    if (options.out / LEDGER).exists():
+        with Ledger.open(options.out / LEDGER, readonly=True) as ledger:
+            left = missing(runs, ledger)
+    work = sum(map(operations, left))
+    print(f"{len(runs)} runs wanted, {len(runs) - len(left)} stored, {len(left)} to train")
+    print(f"{work:.2g} floating-point operations in {sum(run.recipe.steps for run in left)} steps")
+    if left:
+        workers = options.workers or len(os.sched_getaffinity(0))
+        seconds = _seconds(left, options.kernel) / min(workers, len(left))
+        print(f"about {_spoken(seconds)} with {workers} workers, from a few steps measured just now")
+    return 0
+
+
+def _seconds(runs: Sequence[RunConfig], kernel: str) -> float:
+    """Predict one core's seconds: for each cell, a cost per step and a cost per operation."""
+    total = 0.0
+    for cell in sorted({run.recipe.cell for run in runs}):
+        mine = [run for run in runs if run.recipe.cell == cell]
+        longest = max(mine, key=lambda run: run.task.steps)
+        short = dataclasses.replace(longest, task=dataclasses.replace(longest.task, length=3))  # type: ignore[type-var]
+        fixed, full = _step_seconds(short, kernel), _step_seconds(longest, kernel)
+        per_operation = max(0.0, full - fixed) / (operations(longest) / longest.recipe.steps)
+        total += sum(run.recipe.steps * fixed + operations(run) * per_operation for run in mine)
+    return total * 1.04  # evaluations: 1,024 sequences forward every 100 steps
+
+
+def _step_seconds(run: RunConfig, kernel: str) -> float:
+    from memspan.training.pack import Pack
+
+    pack, times = Pack([run], kernel), []
+    for t in range(1, 9):
+        began = time.perf_counter()
+        pack.update(t)
+        times.append(time.perf_counter() - began)
+    return sorted(times[2:])[len(times[2:]) // 2]
+
+
+def _spoken(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -1,0 +1,128 @@
+"""From arguments to a verb: tyro on the verbs' dataclasses, and every mistake in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import re
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Protocol, Union, get_args, get_origin, get_type_hints
+
+import tyro
+
+from memspan.cli.doctor import Doctor
+from memspan.cli.reproduce import Reproduce
+from memspan.cli.runs import RunsExport, RunsImport, RunsList, RunsStatus
+from memspan.cli.train import Train
+from memspan.errors import ArgumentError, UnknownNameError
+
+
+class Verb(Protocol):
+    """A command: a frozen dataclass whose fields are its flags."""
+
+    def run(self) -> int:
+        """Do it and return the exit code."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Verbs under one name, ``memspan NAME VERB``."""
+
+    about: str
+    verbs: dict[str, type]
+
+
+VERBS: dict[str, type | Group] = {
+    "reproduce": Reproduce,
+    "train": Train,
+    "runs": Group(
+        "Look into the ledger, take runs out or in.",
+        {"status": RunsStatus, "list": RunsList, "export": RunsExport, "import": RunsImport},
+    ),
+    "doctor": Doctor,
+}
+
+
+def parse(arguments: Sequence[str]) -> Verb:
+    """Return the verb the arguments name, its fields filled.
+
+    Raises:
+        ArgumentError: unknown verb or flag (with the nearest known), a value missing or of the wrong kind.
+        SystemExit: after ``--help``.
+    """
+    given = list(arguments) or ["--help"]
+    if given[0] == "--version":
+        from memspan import __version__
+
+        print(__version__)
+        raise SystemExit(0)
+    verb = _find(given)
+    if verb is not None:
+        _check_flags(given, verb)
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(_union(VERBS), prog="memspan", args=given, description=DESCRIPTION)
+    except SystemExit as stop:
+        if stop.code:
+            raise ArgumentError(_one_line(complaint.getvalue())) from None
+        raise
+
+
+DESCRIPTION = "How long does a recurrent network remember? Train, measure, reproduce."
+
+
+def _union(verbs: dict[str, Any]) -> Any:
+    branches = []
+    for name, verb in verbs.items():
+        inner, about = (_union(verb.verbs), verb.about) if isinstance(verb, Group) else (verb, None)
+        branches.append(Annotated[inner, tyro.conf.subcommand(name, description=about)])
+    return Union[tuple(branches)]  # noqa: UP007
+
+
+def _find(given: Sequence[str]) -> type | None:
+    """Return the verb's dataclass, or None when help is asked for."""
+    table: dict[str, Any] = VERBS
+    for depth, word in enumerate(given):
+        if word in ("-h", "--help"):
+            return None
+        if word not in table:
+            raise UnknownNameError("command" if depth == 0 else f"command of {given[0]!r}", word, table)
+        found = table[word]
+        if not isinstance(found, Group):
+            return found  # type: ignore[no-any-return]
+        table = found.verbs
+    raise ArgumentError(f"memspan {' '.join(given)} needs a command: {', '.join(table)}")
+
+
+def _check_flags(given: Sequence[str], verb: type) -> None:
+    known = set(_flags(verb)) | {"--help"}
+    for word in given:
+        flag = word.split("=")[0]
+        if flag.startswith("--") and flag.replace("_", "-") not in known:
+            raise UnknownNameError("flag", flag, known)
+
+
+def _flags(verb: type) -> Iterator[str]:
+    hints = get_type_hints(verb)
+    for f in dataclasses.fields(verb):
+        kind = hints[f.name]
+        if dataclasses.is_dataclass(kind):
+            yield from _flags(kind)  # type: ignore[arg-type]
+        elif kind is bool:
+            name = f.name.replace("_", "-")
+            yield from (f"--{name}", f"--no-{name}")
+        elif bool not in get_args(kind) or get_origin(kind) is not Union:
+            yield f"--{f.name.replace('_', '-')}"
+
+
+def _one_line(box: str) -> str:
+    """Return the message of tyro's framed complaint without its frame."""
+    lines = [line.strip("│╭╮╰╯─ ") for line in box.splitlines()]
+    words: list[str] = []
+    for line in lines[1:]:
+        if not line and words:
+            break
+        words.append(line)
+    return re.sub(r"\s+", " ", " ".join(words)).strip() or "the arguments could not be read; try --help"

@@ -1,0 +1,103 @@
+"""``memspan train``: one recipe on one task, several seeds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import tyro
+
+from memspan.cli.options import LEDGER, SweepOptions, seeds_of
+from memspan.cli.progress import bar
+from memspan.config import Recipe, RunConfig
+from memspan.tasks import TASKS
+
+if TYPE_CHECKING:
+    from memspan.ledger import Ledger, RunRecord
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train one recipe on one task, a run for every seed; finished runs are never trained twice."""
+
+    task: tyro.conf.Positional[str]
+    """The task: palindrome."""
+    length: int
+    """T, digits in a palindrome."""
+    recipe: tyro.conf.OmitArgPrefixes[Recipe] = field(default_factory=Recipe)
+    seeds: str = "0"
+    """Seeds, for instance 0-4 or 1,3,7-9."""
+    options: tyro.conf.OmitArgPrefixes[SweepOptions] = field(default_factory=SweepOptions)
+    json: bool = False
+    """Print the results as JSON."""
+
+    def run(self) -> int:
+        """Train what is missing and print a table of every run asked for."""
+        task = TASKS.resolve(self.task)(length=self.length)
+        runs = [RunConfig(task, replace(self.recipe), seed) for seed in seeds_of(self.seeds)]
+        if self.options.dry_run:
+            from memspan.cli.estimate import print_estimate
+
+            return print_estimate(runs, self.options)
+        with open_ledger(self.options) as ledger:
+            train_missing(runs, ledger, self.options)
+            records = [record for run in runs if (record := ledger.get(run.id))]
+        print(_as_json(records) if self.json else _as_table(records))
+        return 0
+
+
+def open_ledger(options: SweepOptions) -> Ledger:
+    """Open the ledger of an output folder, made if need be."""
+    from memspan.errors import OutputError
+    from memspan.ledger import Ledger
+
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"--out {options.out}: cannot be made ({error.strerror}); choose another folder"
+        ) from None
+    return Ledger.open(options.out / LEDGER)
+
+
+def train_missing(runs: Sequence[RunConfig], ledger: Ledger, options: SweepOptions) -> None:
+    """Train the runs the ledger does not hold, behind one progress bar."""
+    from memspan.sweep.local import LocalEngine
+    from memspan.sweep.plan import missing
+    from memspan.sweep.run import sweep
+
+    engine = LocalEngine(options.workers, options.threads, options.kernel)
+    with bar(missing(runs, ledger)) as listen:
+        sweep(runs, ledger, engine, listen)
+
+
+def _as_json(records: Sequence[RunRecord]) -> str:
+    rows = [
+        {
+            "id": r.id,
+            **r.config,
+            "status": r.status,
+            "reason": r.reason,
+            **r.metrics,
+            "wall_seconds": r.wall_seconds,
+        }
+        for r in records
+    ]
+    return json.dumps(rows, indent=2)
+
+
+def _as_table(records: Sequence[RunRecord]) -> str:
+    names = ("run", "seed", "status", "accuracy", "solved", "reached at", "seconds")
+    lines = ["{:16}  {:>4}  {:8}  {:>8}  {:6}  {:>10}  {:>7}".format(*names)]
+    for r in records:
+        m = r.metrics
+        reached = f"{m['reached_step']:.0f}" if "reached_step" in m else "never"
+        accuracy = f"{m['accuracy']:.4f}" if "accuracy" in m else "-"
+        solved = "yes" if m.get("solved") else "no"
+        lines.append(
+            f"{r.id:16}  {r.config['seed']:>4}  {r.status:8}  {accuracy:>8}  {solved:6}  {reached:>10}  "
+            f"{r.wall_seconds:>7.1f}" + (f"  {r.reason}" if r.reason else "")
+        )
+    return "\n".join(lines)

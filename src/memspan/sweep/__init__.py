@@ -1,0 +1,1 @@
+"""Many runs: which are missing, and an engine that trains them."""

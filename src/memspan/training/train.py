@@ -1,0 +1,171 @@
+"""The training loop: a pack of runs in, events out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from memspan import statistics
+from memspan.config import RunConfig
+from memspan.ledger import Resume
+from memspan.ledger.events import Checkpoint, Event, Finished, Progress, Started, Stopped
+from memspan.training.pack import Outcome, Pack
+from memspan.training.state import EVALUATE_EVERY, History, pack_state, read_state
+
+EVALUATION_SIZE = 1024
+"""Fresh sequences of an evaluation during training."""
+FINAL_SIZE = 4096
+"""Fresh sequences of the evaluation at the end."""
+
+
+class Training:
+    """One pack on its way through its steps. ``events`` is the only door.
+
+    Args:
+        runs: configs of equal shape.
+        resume: run id → stored state; every run of the pack must be at the same step.
+        threads, kernel: see ``Pack``.
+        checkpoint_every, progress_every: seconds between two checkpoints, two signs of life.
+        should_stop: asked after every update; true ends the training with a checkpoint.
+        facts: recorded with the run, for instance the code version and the machine.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[RunConfig],
+        resume: Mapping[str, Resume] | None = None,
+        *,
+        threads: int = 1,
+        kernel: str = "auto",
+        checkpoint_every: float = 20.0,
+        progress_every: float = 0.5,
+        should_stop: Callable[[], bool] = lambda: False,
+        facts: Mapping[str, str] | None = None,
+    ) -> None:
+        self.pack = Pack(runs, kernel, threads)
+        self.histories = [History(run.recipe.steps) for run in runs]
+        self.checkpoint_every, self.progress_every = checkpoint_every, progress_every
+        self.should_stop, self.facts = should_stop, dict(facts or {})
+        self.step = self._load(resume or {})
+        self.stored = self.step
+        self.began = self.saved_at = self.told_at = time.monotonic()
+
+    def _load(self, resume: Mapping[str, Resume]) -> int:
+        steps = {resume[run.id].step if run.id in resume else 0 for run in self.pack.runs}
+        if len(steps) != 1:
+            raise ValueError(f"the runs of a pack must resume at one step, got {sorted(steps)}")
+        for r, run in enumerate(self.pack.runs):
+            if run.id in resume:
+                saved = read_state(resume[run.id].state, resume[run.id].step)
+                self.pack.load(r, saved.weights, saved.slots)
+                for name, values in saved.curves.items():
+                    self.histories[r].values[name][: len(values)] = values
+        return steps.pop()
+
+    def events(self) -> Iterator[Event]:
+        """Train to the end of the budget, or until asked to stop."""
+        budget = self.pack.runs[0].recipe.steps
+        yield from (Started(run.id, self.step, facts=self.facts) for run in self.pack.runs)
+        while self.step < budget and self.pack.runs:
+            self.step += 1
+            yield from self._update()
+            if self.should_stop() and self.step < budget:
+                yield from self._checkpoint()
+                return
+            yield from self._housekeeping()
+        if self.pack.runs:
+            yield from self._finish()
+
+    def _update(self) -> Iterator[Event]:
+        outcomes = self.pack.update(self.step)
+        for history, outcome in zip(self.histories, outcomes, strict=True):
+            history.note("loss", self.step, outcome.loss)
+            history.note("batch_accuracy", self.step, outcome.batch_accuracy)
+            history.note("gradient_norm", self.step, outcome.gradient_norm)
+        if not all(outcome.finite for outcome in outcomes):
+            yield from self._drop(outcomes)
+        if self.step % EVALUATE_EVERY == 0 and self.pack.runs:
+            scores = self.pack.evaluate("evaluate", self.step, EVALUATION_SIZE)
+            for history, score in zip(self.histories, scores, strict=True):
+                history.note("accuracy", self.step, score)
+
+    def _drop(self, outcomes: Sequence[Outcome]) -> Iterator[Event]:
+        """End the replicas that diverged, with the reason; the others go on."""
+        for r, outcome in enumerate(outcomes):
+            if not outcome.finite:
+                reason = f"diverged at step {self.step}: {outcome}"
+                run, history = self.pack.runs[r], self.histories[r]
+                yield Stopped(
+                    run.id,
+                    self.step,
+                    reason=reason,
+                    curves=history.between(self.stored, self.step),
+                    metrics=self._summary(r, math.nan),
+                    wall_seconds=self._wall(),
+                )
+        alive = [r for r, outcome in enumerate(outcomes) if outcome.finite]
+        self.histories = [self.histories[r] for r in alive]
+        self.pack.keep(alive)
+
+    def _housekeeping(self) -> Iterator[Event]:
+        now = time.monotonic()
+        if now - self.saved_at >= self.checkpoint_every:
+            yield from self._checkpoint()
+        elif now - self.told_at >= self.progress_every:
+            self.told_at = now
+            yield from self._progress()
+
+    def _progress(self) -> Iterator[Event]:
+        for run, history in zip(self.pack.runs, self.histories, strict=True):
+            recent = history.until("batch_accuracy", self.step)[-20:]
+            yield Progress(run.id, self.step, {"batch_accuracy": float(recent.mean())})
+
+    def _checkpoint(self) -> Iterator[Event]:
+        for r, run in enumerate(self.pack.runs):
+            history = self.histories[r]
+            yield Checkpoint(
+                run.id,
+                self.step,
+                curves=history.between(self.stored, self.step),
+                state=pack_state(self.pack, r, history, self.step),
+                wall_seconds=self._wall(),
+            )
+        self.stored, self.saved_at = self.step, time.monotonic()
+        self.began = self.saved_at
+
+    def _finish(self) -> Iterator[Event]:
+        finals = self.pack.evaluate("final", self.step, FINAL_SIZE)
+        for r, run in enumerate(self.pack.runs):
+            history = self.histories[r]
+            yield Finished(
+                run.id,
+                self.step,
+                curves=history.between(self.stored, self.step),
+                state=pack_state(self.pack, r, history, self.step),
+                metrics=self._summary(r, finals[r]),
+                wall_seconds=self._wall(),
+            )
+
+    def _summary(self, r: int, final: float) -> dict[str, float]:
+        run, history = self.pack.runs[r], self.histories[r]
+        return statistics.summarise(
+            batch_accuracy=history.until("batch_accuracy", self.step),
+            accuracy=history.until("accuracy", self.step),
+            every=EVALUATE_EVERY,
+            gradient_norm=history.until("gradient_norm", self.step),
+            clip=run.recipe.clip,
+            solved_at=run.task.solved_at,
+            final_accuracy=final,
+        )
+
+    def _wall(self) -> float:
+        """Seconds since the last stored event, shared evenly by the pack's replicas."""
+        return (time.monotonic() - self.began) / max(1, len(self.pack.runs))
+
+
+def train(
+    runs: Sequence[RunConfig], resume: Mapping[str, Resume] | None = None, **options: object
+) -> Iterator[Event]:
+    """Train a pack of runs and yield its events; see ``Training`` for the arguments."""
+    return Training(runs, resume, **options).events()  # type: ignore[arg-type]
