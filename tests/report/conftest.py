@@ -1,11 +1,12 @@
 """A made-up study: runs whose numbers are known, without training anything."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from memspan.config import Recipe, RunConfig
+from memspan.ledger import Curve, RunRecord
 from memspan.study import preset
 from memspan.tasks.palindrome import Palindrome
 
@@ -13,38 +14,26 @@ SOLVES_UP_TO = {"rnn": 20, "lstm": 40}
 
 
 @dataclass(frozen=True)
-class FakeCurve:
-    step: np.ndarray
-    mean: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    bin: int = 20
+class MadeUpCurve:
+    """Stands where the ledger would: gives every run the same one curve."""
 
+    line: np.ndarray
 
-@dataclass
-class FakeRecord:
-    id: str
-    config: dict
-    metrics: dict
-    status: str = "finished"
-    reason: str | None = None
-    step: int = 5000
-    facts: dict = field(default_factory=lambda: {"kernel": "made up", "machine": "none"})
-    wall_seconds: float = 1.0
-    imported: bool = False
-    line: np.ndarray = field(default_factory=lambda: np.full(5000, 0.1))
-
-    def curve(self, name, bin=20):
+    def curve(self, run_id, name):
         assert name == "batch_accuracy"
-        bins = self.line[: len(self.line) // bin * bin].reshape(-1, bin)
-        step = (np.arange(len(bins)) + 0.5) * bin
-        return FakeCurve(step, bins.mean(1), bins.min(1), bins.max(1), bin)
+        line = self.line.astype(np.float32)
+        return Curve(np.arange(1, len(line) + 1), line, line, line)
+
+    def curve_names(self, run_id):
+        return ["batch_accuracy"]
 
 
 def record(cell="rnn", length=5, seed=0, steps=5000, status="finished", line=None, **metrics):
     run = RunConfig(Palindrome(length), Recipe(cell=cell, steps=steps), seed)
-    extra = {} if line is None else {"line": line}
-    return FakeRecord(run.id, run.flat(), metrics, status, step=steps, **extra)
+    line = np.full(steps, 0.1) if line is None else line
+    facts = {"kernel": "made up", "machine": "none"}
+    source = MadeUpCurve(line)
+    return RunRecord(run.id, run.flat(), status, "", len(line), metrics, facts, 1.0, False, source)
 
 
 def made_up_line(cell, length, steps, rng):
@@ -76,7 +65,9 @@ def made_up_study(name):
             solved_at=0.99,
             final_accuracy=float(held_out[-1]),
         )
-        records.append(FakeRecord(run.id, run.flat(), metrics, step=run.recipe.steps, line=line))
+        records.append(
+            record(run.recipe.cell, run.task.length, run.seed, run.recipe.steps, line=line, **metrics)
+        )
     return records
 
 

@@ -28,7 +28,7 @@ def draw_comparison(records: Records, name: str) -> Figure:
     span = last_steps(runs) if name == "mean_last_1000" else SPANS[name]
     length_axis(axes, runs)
     accuracy_axis(axes, f"Mean batch accuracy\n{span}")
-    label_chance(axes, 62)
+    label_chance(axes)
     axes.set_title(f"RNN beside LSTM, {span}; {seeds_note(counts)}")
     axes.legend(loc="upper right", bbox_to_anchor=(1.0, 0.9))
     return figure

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from memspan.report.figures.style import (
     CELL_NAMES,
@@ -18,7 +19,7 @@ from memspan.report.figures.style import (
     seeds_note,
     styled,
 )
-from memspan.report.records import Records, by_seed, ended, values, where
+from memspan.report.records import Records, batch_accuracy, by_seed, ended, values, where
 
 COLUMNS, SMOOTHED_BINS = 4, 50
 
@@ -43,7 +44,7 @@ def draw_curves(records: Records, cell: str) -> Figure:
     above = figure.add_subplot(grid[0, :])
     _draw_overview(above, runs, lengths, cell)
     for place, length in enumerate(lengths):
-        axes = figure.add_subplot(grid[1 + place // COLUMNS, place % COLUMNS], sharex=above, sharey=above)
+        axes = figure.add_subplot(grid[1 + place // COLUMNS, place % COLUMNS], sharey=above)
         _draw_panel(axes, where(runs, length=length), length)
         _label_outer(axes, place, len(lengths))
     return figure
@@ -79,12 +80,14 @@ def _draw_panel(axes: Axes, runs: Records, length: int) -> None:
     colour = length_colour(length)
     step, curves = _smoothed(runs)
     if len(curves) == 1:
-        curve = runs[0].curve("batch_accuracy")
+        curve = batch_accuracy(runs[0])
         axes.fill_between(curve.step, curve.low, curve.high, color=colour, alpha=0.22, linewidth=0)
     else:
         axes.plot(step, curves.T, color=colour, linewidth=0.5, alpha=0.45)
     axes.plot(step, np.nanmean(curves, axis=0), color=colour, linewidth=1.4)
     accuracy_axis(axes, "")
+    axes.set_xlim(0, runs[0].config["steps"])
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=3, prune="upper"))
     axes.set_title(f"T = {length}", pad=3, fontweight="bold", fontsize=8.5)
     axes.grid(color=GRID, linewidth=0.5)
 
@@ -99,7 +102,7 @@ def _label_outer(axes: Axes, place: int, count: int) -> None:
 
 def _smoothed(runs: Records) -> tuple[np.ndarray, np.ndarray]:
     """Return steps and (seeds, bins) running means over a fiftieth of the budget; NaN after a run's end."""
-    found = [run.curve("batch_accuracy") for run in by_seed(runs).values()]
+    found = [batch_accuracy(run) for run in by_seed(runs).values()]
     step = max((curve.step for curve in found), key=len)
     window = max(1, round(len(step) / SMOOTHED_BINS))
     rows = np.full((len(found), len(step)), np.nan)

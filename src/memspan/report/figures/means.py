@@ -71,12 +71,12 @@ def draw_means(records: Records, cell: str, name: str) -> Figure:
     figure = Figure(figsize=(6.2, 3.7), layout="constrained")
     axes = figure.add_subplot()
     if name == "mean_last_1000":
-        _draw_claimed(axes, cell)
+        _draw_claimed(axes, cell, values(runs, "length"))
     counts = draw_lengths(axes, runs, cell, name, seeds=True)
     span = last_steps(runs) if name == "mean_last_1000" else SPANS[name]
     length_axis(axes, runs)
     accuracy_axis(axes, f"Mean batch accuracy\n{span}")
-    label_chance(axes, 62)
+    label_chance(axes)
     axes.set_title(f"{CELL_NAMES[cell]}, {span}; {seeds_note(counts)}")
     return figure
 
@@ -122,10 +122,16 @@ def length_axis(axes: Axes, runs: Records) -> None:
     axes.set_xlabel(LENGTH_LABEL)
 
 
-def _draw_claimed(axes: Axes, cell: str) -> None:
+def _draw_claimed(axes: Axes, cell: str, lengths: list[int]) -> None:
+    """Shade where the report says the points lie, as far as the lengths at hand go."""
     for region in CLAIMED_REGIONS[cell]:
-        (left, right), (low, high) = region.lengths, region.accuracy
-        box = Rectangle((left - 1.5, low), right - left + 3, high - low, color=CLAIMED, linewidth=0, zorder=1)
-        axes.add_patch(box)
+        inside = [T for T in lengths if region.lengths[0] <= T <= region.lengths[1]]
+        if not inside:
+            continue
+        (low, high), right = region.accuracy, max(inside) + 1.5
+        corner = (min(inside) - 1.5, low)
+        axes.add_patch(Rectangle(corner, right - corner[0], high - low, color=CLAIMED, linewidth=0, zorder=1))
         height = low - 0.02 if high == 1.0 else high - 0.025
-        axes.text(right + 1, height, region.words, color=INK, fontsize=7.5, va="top", ha="right", zorder=1.6)
+        axes.text(
+            right - 0.3, height, region.words, color=INK, fontsize=7.5, va="top", ha="right", clip_on=True
+        )

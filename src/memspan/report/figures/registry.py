@@ -35,7 +35,7 @@ class Panel:
 def _curves(id: str, cell: str, name: str, claims: tuple[str, ...]) -> Panel:
     described = (
         "Line charts of batch accuracy from 0 to 1 against training step: above, one line per palindrome "
-        "length; below, one panel per length with a thin line for each seed. A dashed line marks chance, 0.10."
+        "length; below, one panel per length with a thin line per seed. A dashed line marks chance, 0.10."
     )
     return Panel(
         id, f"{name}: batch accuracy while training", described, lambda r: draw_curves(r, cell), claims

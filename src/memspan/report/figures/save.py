@@ -53,7 +53,7 @@ def _svg(panel: Panel, figure: Figure) -> str:
 
 
 def for_page(svg: str, colours: Mapping[str, str]) -> str:
-    """Return an SVG to put into the page: no fixed size, no style of its own, colours as the page's variables."""
+    """Return an SVG to put into the page: no fixed size, no style sheet, colours as variables."""
     svg = re.sub(r"\s*<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
     svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg).replace("xlink:href", "href")
     svg = re.sub(r'(<svg [^>]*?) width="[^"]*"', r"\1", svg, count=1)
