@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from memspan.errors import LedgerError
-from memspan.ledger.parquet.format import FACTS, FORMAT, MARK, PARTS, arrow
+from memspan.ledger.parquet.format import FACTS, FORMAT, MARK, PARTS, SEAL, arrow, seal
 from memspan.ledger.records import DONE, Curve, RunRecord, thin
 from memspan.ledger.runs import text
 from memspan.ledger.store import Ledger
@@ -58,7 +58,8 @@ def export_parquet(
 
 def _write(path: Path, columns: list[Column], done: list[RunRecord], bin: int) -> None:
     pa, pq = arrow()
-    schema = pa.schema([(c.name, c.kind) for c in columns], metadata={MARK: FORMAT})
+    schema = pa.schema([(c.name, c.kind) for c in columns])
+    schema = schema.with_metadata({MARK: FORMAT, SEAL: seal(schema)})
     with pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer:
         for start in range(0, len(done), GROUP):
             rows = [(r, _curves(r, bin)) for r in done[start : start + GROUP]]

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from memspan.errors import ForeignLedgerError, LedgerError
-from memspan.ledger.parquet.format import FACTS, FORMAT, MARK, PARTS, arrow
+from memspan.errors import ForeignLedgerError, LedgerError, MemspanError
+from memspan.ledger.parquet.format import FACTS, FORMAT, MARK, PARTS, SEAL, arrow, seal
 from memspan.ledger.records import DONE, Curve, DoneRun, ImportReport
 from memspan.ledger.store import Ledger
 
-_NEEDED = {"id", "config", "status", "reason", "step", "curve_bin", "wall_seconds", *FACTS}
+_PLAIN = {"id", "config", "status", "reason", "step", "curve_bin", "wall_seconds", *FACTS}
 _ROWS = 256  # runs in memory at a time
 
 CheckId = Callable[[dict[str, Any]], str]
@@ -62,13 +62,15 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def _recognise(file: Any, path: Path) -> None:
     marks = file.schema_arrow.metadata or {}
-    if MARK not in marks or not set(file.schema_arrow.names) >= _NEEDED:
+    if MARK not in marks:
         raise _foreign(path)
     if marks[MARK] != FORMAT:
         raise LedgerError(
             f"{str(path)!r} has format {marks[MARK].decode(errors='replace')}, expected {FORMAT.decode()}; "
             "update memspan"
         )
+    if marks.get(SEAL) != seal(file.schema_arrow):
+        raise LedgerError(f"{str(path)!r} has other columns than it was written with; export the runs again")
 
 
 def _foreign(path: Path) -> ForeignLedgerError:
@@ -93,7 +95,7 @@ def _check(row: Mapping[str, Any], path: Path, check_id: CheckId | None) -> None
     try:
         config = json.loads(row["config"].as_py())
         computed = check_id(config) if check_id else run_id
-    except (ValueError, TypeError, KeyError) as error:
+    except (MemspanError, ValueError, TypeError, KeyError) as error:
         raise LedgerError(f"{str(path)!r}: the config of run {run_id} is not understood: {error}") from error
     if computed != run_id:
         raise LedgerError(
@@ -107,7 +109,7 @@ def _done_runs(file: Any, path: Path) -> Iterator[DoneRun]:
     metrics = [n.removeprefix("final_") for n in names if n.startswith("final_")]
     curves = [match[1] for n in names if (match := re.fullmatch("curve_(.*)_step", n))]
     for row in _rows(file):
-        plain = {name: row[name].as_py() for name in _NEEDED}
+        plain = {name: row[name].as_py() for name in _PLAIN}
         yield DoneRun(
             id=plain["id"],
             config=json.loads(plain["config"]),
