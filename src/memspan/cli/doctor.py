@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import json
-import os
-import platform
 import sys
 from dataclasses import dataclass
 from typing import Any
+
+from memspan.machine import code_version, machine
+
+_VERSIONS = ("torch", "numpy", "numba", "llvmlite", "python")
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,11 @@ def findings(warm: bool = False) -> dict[str, Any]:
     """Return everything ``memspan doctor`` says, as plain data."""
     import torch
 
+    about = machine()
     return {
-        "versions": {name: _version(name) for name in ("memspan", "torch", "numpy", "numba", "llvmlite")}
-        | {"python": platform.python_version()},
+        "versions": {"memspan": code_version(), **{k: about[k] for k in _VERSIONS}},
         "machine": {
-            "system": f"{platform.system()} {platform.machine()}",
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            **{k: v for k, v in about.items() if k not in _VERSIONS},
             "torch threads": torch.get_num_threads(),
             "device": "cuda is there, not used yet" if torch.cuda.is_available() else "cpu",
         },
@@ -66,13 +66,6 @@ def _kernels(warm: bool) -> dict[str, dict[str, str]]:
             label = f"{name}, {str(dtype).removeprefix('torch.')}"
             chosen[label] = {"kernel": choice.kernel, "reason": choice.reason}
     return chosen
-
-
-def _version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def _told(found: dict[str, Any]) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from collections.abc import Sequence
 
 from memspan.cli.options import LEDGER, SweepOptions
 from memspan.config import RunConfig
 from memspan.ledger import Ledger
+from memspan.machine import cores
 from memspan.sweep.plan import missing, operations
 
 
@@ -23,7 +23,7 @@ def print_estimate(runs: Sequence[RunConfig], options: SweepOptions) -> int:
     print(f"{len(runs)} runs wanted, {len(runs) - len(left)} stored, {len(left)} to train")
     print(f"{work:.2g} floating-point operations in {sum(run.recipe.steps for run in left)} steps")
     if left:
-        workers = options.workers or len(os.sched_getaffinity(0))
+        workers = options.workers or cores()
         seconds = _seconds(left, options.kernel) / min(workers, len(left))
         print(f"about {_spoken(seconds)} with {workers} workers, from a few steps measured just now")
     return 0

@@ -6,7 +6,6 @@ Workers write nothing. Where a worker dies the others go on, and the driver plan
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import time
 import traceback
@@ -17,6 +16,7 @@ from multiprocessing.process import BaseProcess
 
 from memspan.errors import MemspanError
 from memspan.ledger.events import Event
+from memspan.machine import cores
 from memspan.sweep.plan import PackPlan
 
 _STOP = "stop"
@@ -48,8 +48,7 @@ class LocalEngine:
     """
 
     def __init__(self, workers: int | None = None, threads: int | None = None, kernel: str = "auto") -> None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self.cores, self.workers = cores, workers or cores
+        self.cores, self.workers = cores(), workers or cores()
         self.threads, self.kernel = threads, kernel
         self.crashes: list[Crash] = []
         self._stopping = False

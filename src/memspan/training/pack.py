@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from memspan.config import RunConfig
 from memspan.errors import ArgumentError
+from memspan.kernels import Choice, choose
 from memspan.models.classifier import READ_OUT, SequenceClassifier, as_symbols, correct
 from memspan.streams import stream
 from memspan.training.numerics import reproducible, torch_threads
@@ -91,6 +92,12 @@ class Pack:
         self.runs = [self.runs[r] for r in rows]
         self._hold(self.weights[rows].clone(), {k: v[rows].clone() for k, v in self.slots.items()})
 
+    def choice(self) -> Choice:
+        """Return which kernel serves this pack, and why."""
+        return choose(
+            self.model.cell, dtype=self.weights.dtype, device=self.weights.device, kernel=self.kernel
+        )
+
     def update(self, t: int) -> list[Outcome]:
         """Apply update number t = 1, 2, … to every replica and return what each showed before it."""
         with reproducible():
@@ -124,7 +131,7 @@ class Pack:
             dh[r], *rest = torch.autograd.grad(loss, [state, *head.values()])
             for name, gradient in zip(head, rest, strict=True):
                 self.gradients[r, self.where[name]] = gradient.view(-1)
-            losses.append(float(loss.detach()))
+            losses.append(loss.item())
             hits.append(int(correct(logits.detach(), targets[r])))
         return losses, hits, dh
 

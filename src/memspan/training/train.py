@@ -10,6 +10,7 @@ from memspan import statistics
 from memspan.config import RunConfig
 from memspan.ledger import Resume
 from memspan.ledger.events import Checkpoint, Event, Finished, Progress, Started, Stopped
+from memspan.machine import code_version, processor
 from memspan.training.pack import Outcome, Pack
 from memspan.training.state import EVALUATE_EVERY, History, pack_state, read_state
 
@@ -28,7 +29,6 @@ class Training:
         threads, kernel: see ``Pack``.
         checkpoint_every, progress_every: seconds between two checkpoints, two signs of life.
         should_stop: asked after every update; true ends the training with a checkpoint.
-        facts: recorded with the run, for instance the code version and the machine.
     """
 
     def __init__(
@@ -41,12 +41,11 @@ class Training:
         checkpoint_every: float = 20.0,
         progress_every: float = 0.5,
         should_stop: Callable[[], bool] = lambda: False,
-        facts: Mapping[str, str] | None = None,
     ) -> None:
         self.pack = Pack(runs, kernel, threads)
         self.histories = [History(run.recipe.steps) for run in runs]
         self.checkpoint_every, self.progress_every = checkpoint_every, progress_every
-        self.should_stop, self.facts = should_stop, dict(facts or {})
+        self.should_stop = should_stop
         self.step = self._load(resume or {})
         self.stored = self.step
         self.began = self.saved_at = self.told_at = time.monotonic()
@@ -66,7 +65,8 @@ class Training:
     def events(self) -> Iterator[Event]:
         """Train to the end of the budget, or until asked to stop."""
         budget = self.pack.runs[0].recipe.steps
-        yield from (Started(run.id, self.step, facts=self.facts) for run in self.pack.runs)
+        facts = self._facts()
+        yield from (Started(run.id, self.step, facts=facts) for run in self.pack.runs)
         while self.step < budget and self.pack.runs:
             self.step += 1
             yield from self._update()
@@ -76,6 +76,15 @@ class Training:
             yield from self._housekeeping()
         if self.pack.runs:
             yield from self._finish()
+
+    def _facts(self) -> dict[str, str]:
+        choice = self.pack.choice()
+        return {
+            "kernel": choice.kernel,
+            "kernel_reason": choice.reason,
+            "code_version": code_version(),
+            "machine": processor(),
+        }
 
     def _update(self) -> Iterator[Event]:
         outcomes = self.pack.update(self.step)
