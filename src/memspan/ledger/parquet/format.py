@@ -11,7 +11,7 @@ MARK = b"memspan.runs"
 """Key of the file's metadata that says it is ours; its value is the format's version."""
 FORMAT = b"1"
 SEAL = b"memspan.columns"
-"""Key of the hash of the columns' names and types: Parquet protects its pages with checksums, but not its footer."""
+"""Key of the hash of the columns' names and types: Parquet has checksums for its pages, not its footer."""
 FACTS = ("kernel", "code_version", "machine")
 """Facts about a run, as opposed to an attempt at it."""
 PARTS = ("step", "mean", "low", "high")

@@ -53,7 +53,7 @@ def _opened(path: Path) -> Iterator[Any]:
         file = pq.ParquetFile(path, page_checksum_verification=True)
     except pa.ArrowInvalid as error:
         raise _foreign(path) from error
-    except OSError as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise LedgerError(f"{str(path)!r} cannot be read: {error}; export the runs again") from error
     with file:
         _recognise(file, path)
