@@ -23,7 +23,7 @@ def draw_comparison(records: Records, name: str) -> Figure:
     figure = Figure(figsize=(6.2, 3.7), layout="constrained")
     axes = figure.add_subplot()
     counts = []
-    for cell, shift in zip(CELLS, (-0.45, 0.45), strict=True):
+    for cell, shift in zip(CELLS, (-0.0045, 0.0045), strict=True):
         counts += draw_lengths(axes, where(runs, cell=cell), cell, name, seeds=False, shift=shift)
     span = last_steps(runs) if name == "mean_last_1000" else SPANS[name]
     length_axis(axes, runs)

@@ -87,16 +87,17 @@ def draw_lengths(
     """Draw one cell's numbers against length; return how many seeds each length has."""
     colour, marker = CELL_COLOURS[cell], CELL_MARKERS[cell]
     at, estimates = [], []
+    longest = max(values(runs, "length"), default=0)
     for length in values(runs, "length"):
         numbers = list(metric(where(runs, length=length), name).values())
         if not numbers:
             continue
         if seeds and len(numbers) > 1:
-            beside = [length + 1.2] * len(numbers)
+            beside = [length + 0.012 * longest] * len(numbers)
             axes.plot(
-                beside, numbers, ".", color=colour, alpha=0.4, markersize=3.5, markeredgewidth=0, zorder=2
+                beside, numbers, ".", color=colour, alpha=0.4, markersize=4.5, markeredgewidth=0, zorder=2
             )
-        at.append(length + shift)
+        at.append(length + shift * longest)
         estimates.append(bootstrap_interval(numbers))
     axes.plot(at, [e.value for e in estimates], color=colour, linewidth=1.1, alpha=0.55, zorder=2.5)
     _draw_intervals(axes, at, estimates, colour, marker, CELL_NAMES[cell])

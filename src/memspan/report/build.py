@@ -1,0 +1,122 @@
+"""From a ledger to the report: page, figures, tables, runs and verdicts, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from memspan.ledger import Ledger
+from memspan.ledger.parquet import export_parquet
+from memspan.report.claims import CLAIMS, Verdict
+from memspan.report.document import ClaimView, Page, render
+from memspan.report.figures import FIGURES
+from memspan.report.figures.save import save_figure
+from memspan.report.output import whole_or_nothing
+from memspan.report.records import Records, ended
+from memspan.report.tables import claim_rows, comparison_rows, judgement_rows, length_rows, write_csv
+from memspan.report.tokens import Tokens, palindrome_tokens
+from memspan.study import Preset
+from memspan.study import preset as find_preset
+
+FACTS = ("kernel", "code_version", "machine")
+"""What the page says of how the runs were made; an export keeps the same three."""
+JUDGING = "full"
+"""The preset with the seeds and the budget that verdicts ask for."""
+
+
+def build_report(ledger: Ledger, out: str | os.PathLike[str], *, preset: str) -> Path:
+    """Write the report of a preset from the runs a ledger holds, and return the page's path.
+
+    Args:
+        ledger: where the runs are; those of other presets are passed over.
+        out: the folder to write into; see ``check_out``.
+        preset: whose figures and claims.
+
+    Raises:
+        UnknownNameError: no such preset.
+        OutputError: ``out`` is foreign or cannot be written.
+        LedgerError: no run is over yet, or a number in the prose has no value; nothing is written.
+    """
+    wanted = find_preset(preset)
+    ids = [run.id for run in wanted.runs]
+    held = {record.id: record for record in ledger.select()}
+    records = [held[id] for id in ids if id in held]
+    with whole_or_nothing(Path(out)) as folder:
+        write_report(records, folder, wanted)
+        export_parquet(ledger, folder / "runs.parquet", runs=ids)
+    return Path(out) / "report.html"
+
+
+def write_report(records: Records, folder: Path, preset: Preset) -> None:
+    """Write page, figures, tables and ``claims.json`` of a table of runs into an empty folder."""
+    verdicts = {id: claim.verdict(_serving(preset, id, records)) for id, claim in CLAIMS.items()}
+    commands = {id: _command(preset, verdict) for id, verdict in verdicts.items()}
+    lengths = length_rows(records)
+    (folder / "tables").mkdir()
+    for name, rows in {
+        "lengths": lengths,
+        "comparison": comparison_rows(records),
+        "claims": claim_rows(CLAIMS, verdicts, commands),
+        "judgements": judgement_rows(CLAIMS, verdicts),
+    }.items():
+        write_csv(rows, folder / "tables" / f"{name}.csv")
+    (folder / "claims.json").write_text(_json(verdicts, commands), encoding="utf-8")
+    page = Page(
+        tokens=Tokens(palindrome_tokens(preset, records)),
+        claims={id: ClaimView(CLAIMS[id], verdict, commands[id]) for id, verdict in verdicts.items()},
+        svgs=_draw(records, folder / "figures", preset),
+        lengths=lengths,
+        facts=_facts(records),
+        preset=preset.name,
+        summary=preset.summary,
+        command=preset.command,
+        unfinished=_unfinished(records, preset),
+    )
+    (folder / "report.html").write_text(render(page), encoding="utf-8")
+
+
+def _serving(preset: Preset, id: str, records: Records) -> Records:
+    serving = {run.id for run in preset.serving(id)}
+    return [record for record in records if record.id in serving]
+
+
+def _draw(records: Records, folder: Path, preset: Preset) -> dict[str, str]:
+    folder.mkdir()
+    return {
+        id: save_figure(panel, panel.draw(runs), folder)
+        for id, panel in FIGURES.items()
+        if (runs := ended(_serving(preset, id, records)))
+    }
+
+
+def _command(preset: Preset, verdict: Verdict) -> str:
+    """Return the command that regenerates a verdict, or that would give one."""
+    return find_preset(JUDGING).command if verdict.is_preview else preset.command
+
+
+def _json(verdicts: Mapping[str, Verdict], commands: Mapping[str, str]) -> str:
+    rows = [
+        {"id": id, "verdict": str(v.word), "value": v.value, "low": v.low, "high": v.high, "n": v.n}
+        | {"command": commands[id]}
+        for id, v in verdicts.items()
+    ]
+    return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _facts(records: Records) -> dict[str, str]:
+    """Return what is known of the machine and the versions, every distinct value once."""
+    found = {name: sorted({str(r.facts[name]) for r in records if r.facts.get(name)}) for name in FACTS}
+    return {name.replace("_", " "): "; ".join(texts) for name, texts in found.items() if texts}
+
+
+def _unfinished(records: Records, preset: Preset) -> list[str]:
+    """Say which runs stopped before their budget and how many are missing."""
+    said = [
+        f"{r.config['cell']}, T = {r.config['length']}, seed {r.config['seed']}: {r.reason or 'stopped'}."
+        for r in records
+        if r.status == "stopped"
+    ]
+    missing = len(preset.runs) - len(ended(records))
+    return [*said, f"{missing} of {len(preset.runs)} runs are not over yet."] if missing else said

@@ -1,0 +1,42 @@
+"""How numbers are written, the same in prose, tables and files."""
+
+from __future__ import annotations
+
+from memspan.statistics import Interval
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Return a number with a true minus sign; a dash where there is none."""
+    if value is None or value != value:
+        return "–"
+    text = f"{value:.{digits}f}"
+    return text.replace("-", MINUS) if float(text) else text.lstrip("-")
+
+
+def between(low: float | None, high: float | None, digits: int = 2) -> str:
+    """Return an interval in brackets; a dash where there is none."""
+    return "–" if low is None or high is None else f"[{number(low, digits)}, {number(high, digits)}]"
+
+
+def estimate(interval: Interval | None, digits: int = 2) -> str:
+    """Return a value with its interval."""
+    if interval is None:
+        return "–"
+    if interval.low is None:
+        return f"{number(interval.value, digits)} (n = 1, no interval)"
+    return f"{number(interval.value, digits)} {between(interval.low, interval.high, digits)}"
+
+
+def share(interval: Interval) -> str:
+    """Return a share of seeds as a count, with its interval."""
+    count = round(interval.value * interval.n) if interval.n else 0
+    return f"{count} of {interval.n} {between(interval.low, interval.high)}"
+
+
+def cell_text(value: object) -> str:
+    """Return a value for a CSV cell: numbers in full, nothing where there is none."""
+    if value is None or (isinstance(value, float) and value != value):
+        return ""
+    return f"{value:.9g}" if isinstance(value, float) else str(value)

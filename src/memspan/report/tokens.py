@@ -1,0 +1,105 @@
+"""The numbers in the prose: tokens with a value, or the build stops and names the one without."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+from memspan.errors import LedgerError
+from memspan.report.claims.palindromes import LOW, RNN_CANNOT, accurate, dip_rate
+from memspan.report.numbers import number
+from memspan.report.records import Records, ended, values, where
+from memspan.study import Preset
+
+
+class Tokens:
+    """Named texts for the document's prose.
+
+    Args:
+        values: name → text; None where the runs give no value.
+    """
+
+    def __init__(self, values: Mapping[str, str | None]) -> None:
+        self._values = dict(values)
+
+    def has(self, name: str) -> bool:
+        """Return whether a token has a value, for a sentence that is left out without it."""
+        return self._values.get(name) is not None
+
+    def __getattr__(self, name: str) -> str:
+        """Return a token's text.
+
+        Raises:
+            LedgerError: it has no value; the message names it.
+        """
+        if name.startswith("_"):
+            raise AttributeError(name)
+        value = self._values.get(name)
+        if value is None:
+            reason = "the runs give it no value" if name in self._values else "nothing defines it"
+            raise LedgerError(
+                f"the document's token {name!r} cannot be filled: {reason}; the report is not written"
+            )
+        return value
+
+
+def palindrome_tokens(preset: Preset, records: Records) -> dict[str, str | None]:
+    """Return the tokens of the palindrome study."""
+    runs = ended(records)
+    rnn, lstm = where(runs, cell="rnn"), where(runs, cell="lstm")
+    return {
+        "wanted": str(len(preset.runs)),
+        "finished": str(sum(run.status == "finished" for run in runs)),
+        "stopped": str(sum(run.status == "stopped" for run in runs)),
+        "missing": str(len(preset.runs) - len(runs)),
+        "lengths": _listed(values(runs, "length")) if runs else None,
+        "steps": _listed(values(runs, "steps")) if runs else None,
+        "seeds": _seeds(runs),
+        "last_steps": _last_steps(runs),
+        "rnn_sure": _sure(rnn),
+        "lstm_sure": _sure(lstm),
+        "rnn_above": _above(rnn),
+        "rnn_dips": _dips(rnn),
+        "lstm_dips": _dips(lstm),
+    }
+
+
+def _listed(items: Sequence[object]) -> str:
+    texts = [str(item) for item in items]
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+
+
+def _seeds(runs: Records) -> str | None:
+    seeds = len(values(runs, "seed"))
+    return f"{seeds} seed{'s' * (seeds != 1)}" if seeds else None
+
+
+def _last_steps(runs: Records) -> str | None:
+    windows = {
+        int(run.metrics["last_window"])
+        for run in runs
+        if run.status == "finished" and "last_window" in run.metrics
+    }
+    return _listed(sorted(windows)) if windows else None
+
+
+def _sure(runs: Records) -> str | None:
+    """Return up to which length every seed of every length is accurate."""
+    sure = None
+    for length in values(runs, "length"):
+        if not all(accurate(run) for run in where(runs, length=length)):
+            break
+        sure = length
+    return None if sure is None else f"T = {sure}"
+
+
+def _above(runs: Records) -> str | None:
+    """Return how many runs of 30 digits and more ever average above 0.30 over 100 steps, of how many."""
+    long = [run for run in runs if run.config["length"] in RNN_CANNOT and "peak_100" in run.metrics]
+    above = sum(run.metrics["peak_100"] > LOW for run in long)
+    return f"{above} of {len(long)}" if long else None
+
+
+def _dips(runs: Records) -> str | None:
+    rates = [rate for run in runs if (rate := dip_rate(run)) is not None]
+    return f"{number(statistics.fmean(rates))} (n = {len(rates)} runs)" if rates else None
