@@ -147,11 +147,11 @@ def check(db: sqlite3.Connection, path: Path) -> None:
 
 def _look(path: Path, readonly: bool) -> None:
     """Refuse by the first bytes alone, before SQLite may touch a file that is not ours."""
-    if path.is_dir():
-        raise ForeignLedgerError(
-            f"ledger {str(path)!r} is a folder; expected a file, for instance {path / 'runs.ledger'}"
-        )
     with explained(path):
+        if path.is_dir():
+            raise ForeignLedgerError(
+                f"ledger {str(path)!r} is a folder; expected a file, for instance {path / 'runs.ledger'}"
+            )
         if readonly and not path.exists():
             raise LedgerError(f"no ledger at {str(path)!r}; expected a file that a memspan run has written")
         if not readonly:
