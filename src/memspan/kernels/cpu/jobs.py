@@ -1,0 +1,45 @@
+"""The job of one work unit, (replica, tile of rows), as a record of sizes and addresses.
+
+Whoever fills a job keeps every buffer alive until the kernel returns: the kernel sees addresses only.
+Sizes count elements, addresses and strides bytes; an address of 0 means "not wanted".
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+FIELDS = (
+    # sizes
+    "replica", "rows", "T", "B", "D", "H", "V", "chunk", "ring",
+    # widths of buffer rows, in bytes: [h | 1 | x], record, dz, dh, dW_hh, dW_x
+    "lh", "lr", "lz", "ld", "lw",
+    # which rows of the batch, longest first, and their lengths
+    "order", "length",
+    # given, of this replica
+    "x", "symbols", "resets", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "state", "state_part",
+    # wanted, of this replica
+    "outputs", "last", "states", "d_outputs", "d_last", "d_states", "d_state", "dx",
+    # kept from forward for backward
+    "h", "record", "log", "border",
+    # scratch of the thread
+    "modes", "panels", "start", "starts", "z", "panels_h", "panels_x", "dz", "dh", "ds", "dx_row", "counts",
+    # gradients of the weights, summed over this tile
+    "dw", "dw_x", "d_table",
+    # and over the tiles of this replica, in torch's layout
+    "d_weight_ih", "d_weight_hh", "d_bias_ih", "d_bias_hh",
+)  # fmt: skip
+
+JOB = np.dtype([(name, np.int64) for name in FIELDS])
+
+
+def make_jobs(rows: list[dict[str, int]]) -> np.ndarray:
+    """Return one record a unit; a field not named is 0."""
+    table = np.array([[row.get(name, 0) for name in FIELDS] for row in rows], dtype=np.int64)
+    return table.reshape(-1).view(JOB)
+
+
+def jobs_type() -> object:
+    """Return Numba's type of an array of jobs."""
+    from numba import from_dtype, types
+
+    return types.Array(from_dtype(JOB), 1, "C", aligned=True)

@@ -1,0 +1,206 @@
+"""``unroll``: run a cell over time with the kernel that serves the case, and say which one that was."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from memspan.cells import CELLS
+from memspan.cells.cell import Cell, Parameters, State
+from memspan.errors import ArgumentError, KernelRefusal, ShapeError
+from memspan.kernels.reference import unroll_reference
+
+KERNELS = ("auto", "reference", "cpu")
+KernelName = Literal["auto", "reference", "cpu"]
+
+
+class Unrolled(NamedTuple):
+    """What ``unroll`` returns.
+
+    Shapes:
+        outputs (R, T, B, H), or (R, B, H) for ``outputs="last"``; every part of state (R, B, H); states and
+        gates, where asked for, name → (R, T, B, H).
+    """
+
+    outputs: Tensor
+    state: State
+    states: dict[str, Tensor] | None
+    gates: dict[str, Tensor] | None
+    kernel: str
+    reason: str
+
+
+class Choice(NamedTuple):
+    """A kernel and why it was taken."""
+
+    kernel: str
+    reason: str
+
+
+def choose(
+    cell: Cell,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    kernel: str = "auto",
+    return_gates: bool = False,
+) -> Choice:
+    """Return the kernel for a case, and why. It depends on the cell, dtype and device: never on R, T or B.
+
+    Raises:
+        KernelRefusal: ``kernel="cpu"`` was asked for and cannot serve the case.
+    """
+    if kernel not in KERNELS:
+        raise ArgumentError(f"kernel={kernel!r}: expected one of {', '.join(KERNELS)}")
+    if kernel == "reference":
+        return Choice("reference", "asked for")
+    refusal = _refusal(cell, dtype, torch.device(device), return_gates)
+    if refusal is None:
+        return Choice("cpu", "asked for" if kernel == "cpu" else "float32 on the CPU")
+    if kernel == "cpu":
+        raise KernelRefusal(f"the CPU kernel cannot serve this call: {refusal}; take kernel='reference' or 'auto'")
+    return Choice("reference", refusal)
+
+
+def _refusal(cell: Cell, dtype: torch.dtype, device: torch.device, return_gates: bool) -> str | None:
+    """Return why the CPU kernel cannot serve a case, or None."""
+    if device.type != "cpu":
+        return f"the tensors are on {device.type}, the kernel runs on the CPU"
+    if dtype != torch.float32:
+        return f"the dtype is {str(dtype).removeprefix('torch.')}, the kernel computes in float32"
+    if cell.name not in CELLS or type(cell) is not CELLS.resolve(cell.name):
+        return f"{type(cell).__name__} is not a cell of the registry"
+    if return_gates:
+        return "gates are returned by the reference only"
+    if forward_ad._current_level >= 0:
+        return "forward-mode derivatives go through the reference only"
+    return None
+
+
+def unroll(
+    cell: Cell,
+    p: Parameters,
+    x: Tensor,
+    state: State | None = None,
+    *,
+    times: Tensor | None = None,
+    lengths: Tensor | None = None,
+    resets: Tensor | None = None,
+    outputs: Literal["all", "last"] = "all",
+    kernel: KernelName = "auto",
+    return_states: bool = False,
+    return_gates: bool = False,
+    chunk: int | None = None,
+) -> Unrolled:
+    """Run a cell over T steps of R replicas at once.
+
+    Shapes:
+        p: name → tensor in torch's layout behind a replica axis: ``weight_ih`` (R, G·H, D), ``weight_hh``
+        (R, G·H, H), ``bias_ih`` and ``bias_hh`` (R, G·H) as the cell has biases. x (R, T, B, D), or whole
+        numbers (R, T, B): symbol v is the v-th column of ``weight_ih``. state: every part (R, B, H), zero if
+        None. times (T,) or (R, T, B). lengths (R, B), 0 … T. resets bool (R, T, B).
+
+    Args:
+        lengths: outputs past a row's end are 0, its last state is that of its true end.
+        resets: true at t: the state is zero before step t.
+        outputs: ``"all"`` steps or the ``"last"`` of every row.
+        kernel: ``"auto"``, ``"reference"`` or ``"cpu"``.
+        chunk: keep states only every so many steps and run forward again during backward; 0 keeps every
+            state; None decides by memory.
+
+    Raises:
+        ShapeError: a tensor that does not fit; nothing is broadcast.
+        KernelRefusal: the kernel asked for cannot serve this case.
+    """
+    if outputs not in ("all", "last"):
+        raise ArgumentError(f"outputs={outputs!r}: expected 'all' or 'last'")
+    if chunk is not None and chunk < 0:
+        raise ArgumentError(f"chunk={chunk}: expected at least 0, or None")
+    _check(cell, p, x, state, times, lengths, resets)
+    like = p["weight_hh"]
+    choice = choose(cell, dtype=like.dtype, device=like.device, kernel=kernel, return_gates=return_gates)
+    if state is None:
+        state = cell.initial_state(x.shape[0], x.shape[2], like=like)
+    if lengths is not None:
+        lengths = lengths.to(device=like.device, dtype=torch.int64)
+    if choice.kernel == "cpu":
+        return _through_cpu(cell, p, x, state, lengths, resets, outputs, return_states, chunk, choice)
+    every, last, states, gates = unroll_reference(
+        cell, p, x, state, times=times, lengths=lengths, resets=resets, return_gates=return_gates
+    )
+    return Unrolled(
+        every if outputs == "all" else last[0],
+        last,
+        states if return_states else None,
+        gates if return_gates else None,
+        *choice,
+    )
+
+
+def _through_cpu(
+    cell: Cell, p: Parameters, x: Tensor, state: State, lengths: Tensor | None, resets: Tensor | None,
+    outputs: str, return_states: bool, chunk: int | None, choice: Choice,
+) -> Unrolled:  # fmt: skip
+    """Call the custom operator and name what it returns."""
+    from memspan.kernels.cpu import ops
+
+    given = (x, *state, *p.values())
+    keep = torch.is_grad_enabled() and any(t.requires_grad for t in given)
+    want_all = outputs == "all" or return_states
+    carried = return_states and len(cell.states) > 1
+    every, last, others, _ = ops.unroll_op(
+        x, torch.stack(state), p["weight_ih"], p["weight_hh"], p.get("bias_ih"), p.get("bias_hh"),
+        lengths, resets, ops.variant_of(cell), want_all, carried, keep, -1 if chunk is None else chunk,
+    )  # fmt: skip
+    parts = last.unbind(0)
+    states = None
+    if return_states:
+        states = {"h": every} | {name: others[:, k] for k, name in enumerate(cell.states[1:])}
+    return Unrolled(every if outputs == "all" else parts[0], parts, states, None, *choice)
+
+
+def _check(
+    cell: Cell, p: Parameters, x: Tensor, state: State | None, times: Tensor | None,
+    lengths: Tensor | None, resets: Tensor | None,
+) -> None:  # fmt: skip
+    """Refuse every tensor that does not fit."""
+    D, H = cell.input_size, cell.hidden_size
+    symbols = not x.dtype.is_floating_point
+    if x.dim() != (3 if symbols else 4):
+        raise ShapeError(
+            f"x has shape {tuple(x.shape)} and dtype {x.dtype}; expected (R, T, B, {D}) of floats or (R, T, B) of "
+            "whole numbers"
+        )
+    R, T, B = x.shape[:3]
+    if not symbols:
+        _expect("x", x, (R, T, B, D))
+    wanted = cell.parameter_shapes()
+    if set(p) != set(wanted):
+        raise ShapeError(f"parameters {sorted(p)} were given; {cell!r} has {sorted(wanted)}")
+    for name, shape in wanted.items():
+        _expect(name, p[name], (R, *shape))
+        if p[name].dtype != p["weight_hh"].dtype or (not symbols and x.dtype != p[name].dtype):
+            raise ShapeError(f"{name} has dtype {p[name].dtype}, x {x.dtype}; give both the same dtype")
+    if state is not None:
+        if len(state) != len(cell.states):
+            raise ShapeError(f"state has {len(state)} parts; {cell!r} has {cell.states}")
+        for name, part in zip(cell.states, state, strict=True):
+            _expect(f"state {name}", part, (R, B, H))
+    if lengths is not None:
+        _expect("lengths", lengths, (R, B))
+    if resets is not None:
+        _expect("resets", resets, (R, T, B))
+        if resets.dtype != torch.bool:
+            raise ShapeError(f"resets has dtype {resets.dtype}; expected bool")
+    if times is not None and tuple(times.shape) not in ((T,), (R, T, B)):
+        raise ShapeError(f"times has shape {tuple(times.shape)}; expected ({T},) or {(R, T, B)}")
+
+
+def _expect(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
+    if tuple(tensor.shape) != shape:
+        raise ShapeError(
+            f"{name} has shape {tuple(tensor.shape)}; expected {shape}; nothing is broadcast, expand it yourself"
+        )
