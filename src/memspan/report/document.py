@@ -49,7 +49,8 @@ class ClaimView:
         v = self.verdict
         if v.value is None or v.n is None:
             return ""
-        return f"{round(v.value * v.n)} of {v.n} seeds at the weakest length, 95% interval {between(v.low, v.high)}"
+        counted = f"{round(v.value * v.n)} of {v.n} seeds at the weakest length, T = {v.weakest}"
+        return f"{counted}; 95% interval {between(v.low, v.high)}"
 
     @property
     def preview(self) -> str:

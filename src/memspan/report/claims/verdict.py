@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from memspan.statistics import Interval, wilson
@@ -55,6 +55,7 @@ class Verdict:
         word: one of the four.
         detail: a sentence: at which lengths true, false, open; what is missing.
         value, low, high, n: share of seeds at the weakest length, interval, seeds; None if not yet run.
+        weakest: that length.
         judgements: every length there are runs for. Where the word is *not yet run* they are a preview.
     """
 
@@ -64,7 +65,8 @@ class Verdict:
     low: float | None = None
     high: float | None = None
     n: int | None = None
-    judgements: tuple[Judgement, ...] = field(default=())
+    weakest: int | None = None
+    judgements: tuple[Judgement, ...] = ()
 
     @property
     def is_preview(self) -> bool:
@@ -134,7 +136,8 @@ def _listed(lengths: Sequence[int]) -> str:
 
 def _with_weakest(word: Word, detail: str, judgements: Sequence[Judgement]) -> Verdict:
     decisive = [j for j in judgements if j.finding != "too few"]
-    weakest = min(
-        decisive, key=lambda j: (j.share.high if j.finding == "false" else j.share.low, j.length)
-    ).share
-    return Verdict(word, detail, weakest.value, weakest.low, weakest.high, weakest.n, tuple(judgements))
+    weakest = min(decisive, key=lambda j: (j.finding != "false", j.share.low, j.length))
+    share = weakest.share
+    return Verdict(
+        word, detail, share.value, share.low, share.high, share.n, weakest.length, tuple(judgements)
+    )

@@ -15,7 +15,7 @@ from memspan.report.figures.style import (
     GRID,
     MUTED,
     accuracy_axis,
-    length_colour,
+    length_colours,
     seeds_note,
     styled,
 )
@@ -43,18 +43,20 @@ def draw_curves(records: Records, cell: str) -> Figure:
     grid = figure.add_gridspec(rows + 1, COLUMNS, height_ratios=[2.1] + [1] * rows)
     above = figure.add_subplot(grid[0, :])
     _draw_overview(above, runs, lengths, cell)
+    colours = length_colours(lengths)
     for place, length in enumerate(lengths):
         axes = figure.add_subplot(grid[1 + place // COLUMNS, place % COLUMNS], sharey=above)
-        _draw_panel(axes, where(runs, length=length), length)
+        _draw_panel(axes, where(runs, length=length), colours[length])
         _label_outer(axes, place, len(lengths))
     return figure
 
 
 def _draw_overview(axes: Axes, runs: Records, lengths: list[int], cell: str) -> None:
     counts = []
+    colours = length_colours(lengths)
     for length in lengths:
         step, curves = _smoothed(where(runs, length=length))
-        axes.plot(step, np.nanmean(curves, axis=0), color=length_colour(length), linewidth=1.5)
+        axes.plot(step, np.nanmean(curves, axis=0), color=colours[length], linewidth=1.5)
         counts.append(len(curves))
     accuracy_axis(axes, "Batch accuracy")
     axes.set_xlabel("Training step")
@@ -62,7 +64,7 @@ def _draw_overview(axes: Axes, runs: Records, lengths: list[int], cell: str) -> 
     axes.set_title(
         f"{CELL_NAMES[cell]}: mean over seeds, one curve per length T; {seeds_note(counts)}", pad=26
     )
-    handles = [Line2D([], [], color=length_colour(T), linewidth=2.5, label=f"{T}") for T in lengths]
+    handles = [Line2D([], [], color=colours[T], linewidth=2.5, label=f"{T}") for T in lengths]
     handles.append(Line2D([], [], color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), label="chance"))
     axes.legend(
         handles=handles,
@@ -76,8 +78,7 @@ def _draw_overview(axes: Axes, runs: Records, lengths: list[int], cell: str) -> 
     )
 
 
-def _draw_panel(axes: Axes, runs: Records, length: int) -> None:
-    colour = length_colour(length)
+def _draw_panel(axes: Axes, runs: Records, colour: str) -> None:
     step, curves = _smoothed(runs)
     if len(curves) == 1:
         curve = batch_accuracy(runs[0])
@@ -88,7 +89,7 @@ def _draw_panel(axes: Axes, runs: Records, length: int) -> None:
     accuracy_axis(axes, "")
     axes.set_xlim(0, runs[0].config["steps"])
     axes.xaxis.set_major_locator(MaxNLocator(nbins=3, prune="upper"))
-    axes.set_title(f"T = {length}", pad=3, fontweight="bold", fontsize=8.5)
+    axes.set_title(f"T = {runs[0].config['length']}", pad=3, fontweight="bold", fontsize=8.5)
     axes.grid(color=GRID, linewidth=0.5)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, ParamSpec
 
@@ -10,8 +10,6 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-from memspan.study.palindromes import LENGTHS
 
 INK, MUTED, GRID, PAPER, CLAIMED = "#1b1f24", "#5d6570", "#dde1e6", "#fefefe", "#f3e3b3"
 CELL_COLOURS = {"rnn": "#c2500a", "lstm": "#0b62a4"}
@@ -73,16 +71,17 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return in_style
 
 
-def length_colour(length: int, *, dark: bool = False) -> str:
-    """Return the colour of a length, in even steps along viridis through the study's lengths."""
-    place = float(np.interp(length, LENGTHS, np.linspace(0, 1, len(LENGTHS))))
-    shade = 0.30 + 0.68 * place if dark else 0.86 * place
-    return mpl.colors.to_hex(mpl.colormaps["viridis"](shade))
+def length_colours(lengths: Sequence[int], *, dark: bool = False) -> dict[int, str]:
+    """Return length → colour, in even steps along viridis from the shortest to the longest."""
+    first, last = (0.30, 0.98) if dark else (0.0, 0.86)
+    shades = np.linspace(first, last, len(lengths))
+    return {T: mpl.colors.to_hex(mpl.colormaps["viridis"](s)) for T, s in zip(lengths, shades, strict=True)}
 
 
-def dark_colours(lengths: list[int]) -> dict[str, str]:
+def dark_colours(lengths: Sequence[int]) -> dict[str, str]:
     """Return colour on light → colour on dark, for every colour the figures use."""
-    return DARK | {length_colour(T): length_colour(T, dark=True) for T in lengths}
+    light, dark = length_colours(lengths), length_colours(lengths, dark=True)
+    return DARK | {light[T]: dark[T] for T in lengths}
 
 
 def accuracy_axis(axes: Axes, label: str) -> None:
