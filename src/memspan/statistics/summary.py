@@ -1,4 +1,4 @@
-"""The numbers of one run: *solved*, *reached*, *kept*, means, and *dips*, as the report's claims define them."""
+"""The numbers of one run, as the claims define them: *solved*, *reached*, *kept*, means and *dips*."""
 
 from __future__ import annotations
 
