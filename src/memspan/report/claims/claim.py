@@ -73,9 +73,11 @@ class LengthClaim(Claim):
             return Verdict(Word.NOT_RUN, "No runs that bear on it yet.")
         budgets = sorted({run.config["steps"] for run in runs})
         reason = (
-            f"a budget of {budgets[-1]} steps, the claim speaks of {self.steps}" if budgets else "no runs"
+            f"A budget of {budgets[-1]} steps; the claim speaks of {self.steps}."
+            if budgets
+            else "No runs yet."
         )
-        return Verdict(Word.NOT_RUN, f"Not yet run: {reason}.", judgements=self._judge(runs))
+        return Verdict(Word.NOT_RUN, reason, judgements=self._judge(runs))
 
     def _judge(self, runs: Records) -> tuple[Judgement, ...]:
         judgements = []

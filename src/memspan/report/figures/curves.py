@@ -64,7 +64,8 @@ def _draw_overview(axes: Axes, runs: Records, lengths: list[int], cell: str) -> 
     axes.set_title(
         f"{CELL_NAMES[cell]}: mean over seeds, one curve per length T; {seeds_note(counts)}", pad=26
     )
-    handles = [Line2D([], [], color=colours[T], linewidth=2.5, label=f"{T}") for T in lengths]
+    handles = [Line2D([], [], linestyle="none", label="T =")]
+    handles += [Line2D([], [], color=colours[T], linewidth=2.5, label=f"{T}") for T in lengths]
     handles.append(Line2D([], [], color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), label="chance"))
     axes.legend(
         handles=handles,
