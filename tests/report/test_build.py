@@ -4,8 +4,8 @@ from html.parser import HTMLParser
 
 import jinja2
 import pytest
+from made_up import made_up_study
 
-from conftest import made_up_study
 from memspan.errors import LedgerError, OutputError, UnknownNameError
 from memspan.ledger import Ledger
 from memspan.ledger.events import Finished, Piece, Started

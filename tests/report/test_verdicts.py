@@ -1,8 +1,8 @@
 import json
 
 import pytest
+from made_up import record
 
-from conftest import record
 from memspan.report.claims import CLAIMS, Word, decide, judge
 from memspan.report.numbers import estimate, number, share
 from memspan.statistics import wilson
