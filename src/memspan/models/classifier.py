@@ -77,7 +77,8 @@ class SequenceClassifier:
             symbols (R, T, B) integers → (R, B, H).
         """
         x = symbols.to(p["weight_ih"].dtype).unsqueeze(-1) if self.scalar else symbols
-        return unroll(self.cell, p, x, outputs="last", kernel=kernel).outputs
+        weights = {name: p[name] for name in self.cell.parameter_shapes()}
+        return unroll(self.cell, weights, x, outputs="last", kernel=kernel).outputs
 
     def logits(self, p: Mapping[str, Tensor], h: Tensor) -> Tensor:
         """Return the K energies of one replica's states h (B, H); p holds that replica's read-out."""
