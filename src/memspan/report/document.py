@@ -10,10 +10,10 @@ import jinja2
 from markupsafe import Markup
 
 from memspan.report.claims import Claim, LengthClaim, Verdict, Word
-from memspan.report.figures import FIGURES, Panel
+from memspan.report.figures import FIGURES
 from memspan.report.figures.save import for_page, variable
-from memspan.report.figures.style import CELL_NAMES, dark_colours
-from memspan.report.numbers import between, estimate, number, share
+from memspan.report.figures.style import dark_colours
+from memspan.report.numbers import between, estimate, number, share, tied
 from memspan.report.tokens import Tokens
 
 SIGNS = {Word.HOLDS: "✓", Word.CONDITIONS: "◐", Word.FAILS: "✗", Word.NOT_RUN: "○"}
@@ -50,7 +50,7 @@ class ClaimView:
         if v.value is None or v.n is None:
             return ""
         counted = f"{round(v.value * v.n)} of {v.n} seeds at the weakest length, T = {v.weakest}"
-        return f"{counted}; 95% interval {between(v.low, v.high)}"
+        return tied(f"{counted}; 95% interval {between(v.low, v.high)}")
 
     @property
     def preview(self) -> str:
@@ -58,7 +58,7 @@ class ClaimView:
         if not self.verdict.is_preview or not self.verdict.judgements:
             return ""
         counts = (f"T = {j.length}: {share(j.share).split(' [')[0]}" for j in self.verdict.judgements)
-        return "; ".join(counts)
+        return tied("; ".join(counts))
 
     @property
     def rows(self) -> list[tuple[str, str, str, str]]:
@@ -106,7 +106,8 @@ def render(page: Page) -> str:
         LedgerError: a token in the prose has no value; the message names it.
     """
     colours = dark_colours(sorted({int(row["length"]) for row in page.lengths}))
-    figures = {id: _inline(FIGURES[id], svg, colours) for id, svg in page.svgs.items()}
+    # drawn here, every text in it escaped by matplotlib
+    figures = {id: Markup(for_page(svg, colours)) for id, svg in page.svgs.items()}
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("memspan.report", "page"),
         autoescape=True,
@@ -114,22 +115,17 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = number
+    environment.filters |= {"number": number, "tied": tied}
     return environment.get_template("report.html.j2").render(
         n=page.tokens,
         page=page,
         figures=figures,
         panels=FIGURES,
-        cell_names=CELL_NAMES,
         colours_light=_variables({light: light for light in colours}),
         colours_dark=_variables(colours),
         between=between,
         judged=any(not view.verdict.is_preview for view in page.claims.values()),
     )
-
-
-def _inline(panel: Panel, svg: str, colours: Mapping[str, str]) -> Markup:
-    return Markup(for_page(svg, colours))
 
 
 def _variables(colours: Mapping[str, str]) -> Markup:

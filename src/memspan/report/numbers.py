@@ -29,6 +29,11 @@ def estimate(interval: Interval | None, digits: int = 2) -> str:
     return f"{number(interval.value, digits)} {between(interval.low, interval.high, digits)}"
 
 
+def tied(text: str) -> str:
+    """Return a text in which "T = 5" does not break over two lines."""
+    return text.replace("T = ", "T\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")
+
+
 def share(interval: Interval) -> str:
     """Return a share of seeds as a count, with its interval."""
     count = round(interval.value * interval.n) if interval.n else 0

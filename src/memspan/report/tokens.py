@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from memspan.errors import LedgerError
 from memspan.report.claims.palindromes import LOW, RNN_CANNOT, accurate, dip_rate
-from memspan.report.numbers import number
+from memspan.report.numbers import estimate
 from memspan.report.records import Records, ended, values, where
+from memspan.statistics import bootstrap_interval
 from memspan.study import Preset
 
 
@@ -101,5 +102,14 @@ def _above(runs: Records) -> str | None:
 
 
 def _dips(runs: Records) -> str | None:
-    rates = [rate for run in runs if (rate := dip_rate(run)) is not None]
-    return f"{number(statistics.fmean(rates))} (n = {len(rates)} runs)" if rates else None
+    """Return dips per 1000 steps over all lengths, averaged for each seed first; interval over seeds."""
+    rates: dict[int, list[float]] = {}
+    for run in runs:
+        if (rate := dip_rate(run)) is not None:
+            rates.setdefault(run.config["seed"], []).append(rate)
+    if not rates:
+        return None
+    interval = bootstrap_interval([statistics.fmean(of_seed) for of_seed in rates.values()])
+    if interval.n == 1:
+        return estimate(interval)
+    return f"{estimate(interval)} (n = {interval.n} seeds)"

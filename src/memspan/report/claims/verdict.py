@@ -77,6 +77,8 @@ class Verdict:
     def seeds_wanted(self) -> int | None:
         """How many seeds the rule asks for next; None if nothing is open or the most are in."""
         undecided = [j.share.n for j in self.judgements if j.finding in ("open", "too few")]
+        if self.word is Word.NOT_RUN and not undecided:
+            return SEEDS[0]
         return next((n for n in SEEDS if undecided and n > min(undecided)), None)
 
 

@@ -63,7 +63,7 @@ def _comparison(id: str, number: str, words: str, claims: tuple[str, ...]) -> Pa
     )
 
 
-ALL, LAST = "over all steps", "over the last steps"
+ALL, LAST = "over all steps", "at the end of training"
 FIGURES: dict[str, Panel] = {
     panel.id: panel
     for panel in (

@@ -73,7 +73,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 def length_colours(lengths: Sequence[int], *, dark: bool = False) -> dict[int, str]:
     """Return length → colour, in even steps along viridis from the shortest to the longest."""
-    first, last = (0.30, 0.98) if dark else (0.0, 0.86)
+    first, last = (0.28, 0.95) if dark else (0.0, 0.86)
     shades = np.linspace(first, last, len(lengths))
     return {T: mpl.colors.to_hex(mpl.colormaps["viridis"](s)) for T, s in zip(lengths, shades, strict=True)}
 
