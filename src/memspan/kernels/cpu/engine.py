@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from memspan.kernels.cpu import cache, threads
+from memspan.kernels.cpu import cache, memory, threads
 from memspan.kernels.cpu.jobs import make_jobs
 from memspan.kernels.cpu.spec import Spec, round_up
 
@@ -27,7 +27,7 @@ poison = False  # tests set this: every buffer starts as NaN
 
 def buffer(*shape: int) -> Tensor:
     """Return an uninitialised float32 tensor, NaN where tests ask for it."""
-    made = torch.empty(shape)
+    made = memory.lease(shape)
     return made.fill_(math.nan) if poison else made
 
 

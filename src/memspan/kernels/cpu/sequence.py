@@ -437,7 +437,7 @@ def backward_chunk(j, t0, t1, n):
         istore(j.counts + 8 * free, n)
         pointwise_backward(
             n, units, h, h + step_h, j.lh, record, record + step_r, j.lr,
-            j.dh, j.ld, j.ds, j.ld, j.rows * j.ld, dz, j.lz,
+            j.dh, j.ld, j.ds, j.rows * j.ld, dz, j.lz,
         )  # fmt: skip
         if t > 0 or j.d_state:
             back_through_product(j, n, dz)

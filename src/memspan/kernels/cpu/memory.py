@@ -1,0 +1,68 @@
+"""Large buffers, lent and taken back.
+
+Fresh memory costs a page fault every few kilobytes, more than the kernel's arithmetic. So a large buffer goes
+back to a shelf when the last tensor on it is gone, and the next call of a similar size finds it warm.
+"""
+
+from __future__ import annotations
+
+import collections
+import math
+import os
+
+import numpy as np
+import torch
+from torch import Tensor
+
+SMALL = 2**16  # bytes below which torch's own allocator is as good
+SHELF = 2**30  # bytes kept for later at most
+_shelf: collections.deque[np.ndarray] = collections.deque()
+
+
+class _Lease(np.ndarray):
+    """An array whose memory goes back to the shelf when the last tensor on it is gone."""
+
+    def __del__(self) -> None:
+        if isinstance(self.base, np.ndarray):
+            _shelf.append(self.base)
+
+
+def lease(shape: tuple[int, ...]) -> Tensor:
+    """Return an uninitialised float32 tensor."""
+    size = 4 * math.prod(shape)
+    if size < SMALL:
+        return torch.empty(shape)
+    whole = _from_shelf(size)
+    lent = whole.view(_Lease)
+    return torch.from_numpy(lent)[: size // 4].view(shape)
+
+
+def _from_shelf(size: int) -> np.ndarray:
+    """Return a free buffer of at least size bytes and at most twice that, or a new one."""
+    fitting = None
+    waiting = []
+    while True:
+        try:
+            one = _shelf.popleft()
+        except IndexError:
+            break
+        if fitting is None and size <= one.nbytes <= 2 * size:
+            fitting = one
+        else:
+            waiting.append(one)
+    kept = 0
+    for one in reversed(waiting):  # the most recent first; what does not fit on the shelf is let go
+        kept += one.nbytes
+        if kept <= SHELF:
+            _shelf.appendleft(one)
+    if fitting is None:
+        fitting = np.empty(2 ** math.ceil(math.log2(size)) // 4 if size < 2**20 else -(-size // 2**20) * 2**18, np.float32)
+    return fitting
+
+
+def clear() -> None:
+    """Let every free buffer go."""
+    _shelf.clear()
+
+
+os.register_at_fork(after_in_child=clear)
