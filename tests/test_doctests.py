@@ -2,14 +2,17 @@
 
 import doctest
 import importlib
-import pkgutil
+from pathlib import Path
 
 import pytest
 
 import memspan
 
+SOURCE = Path(memspan.__file__).parent
 MODULES = sorted(
-    m.name for m in pkgutil.walk_packages(memspan.__path__, "memspan.") if m.name != "memspan.__main__"
+    ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
+    for path in SOURCE.rglob("*.py")
+    if ">>>" in path.read_text(encoding="utf-8")
 )
 
 

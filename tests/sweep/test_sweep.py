@@ -90,7 +90,7 @@ def test_a_pack_that_always_dies_is_given_up_with_its_reason(tmp_path):
     assert engine.packs == 3
 
 
-def command(out, steps=1500, seeds="0-2"):
+def command(out, steps=800, seeds="0-2"):
     words = f"train palindrome --length 6 --cell rnn --hidden 16 --batch 8 --steps {steps} --seeds {seeds}"
     return [sys.executable, "-m", "memspan", *words.split(), "--out", str(out)]
 

@@ -166,9 +166,9 @@ def test_short_palindromes_are_learned_in_nearly_every_seed():
 
 def test_a_golden_run_keeps_its_results():
     """Raise ``recipe_version`` when a change alters results on purpose, then store the new value here."""
-    end = finals(train([run(steps=100, cell="rnn", hidden=32)]))
+    end = finals(train([run(steps=100, cell="rnn", hidden=32)], kernel="reference"))
     (curve,) = (e.curves["loss"].values for e in end.values())
     assert float(curve[-20:].mean()) == pytest.approx(GOLDEN_LOSS, rel=2e-3)
 
 
-GOLDEN_LOSS = 0.0
+GOLDEN_LOSS = 1.7891582

@@ -6,9 +6,12 @@ import importlib.util
 import json
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memspan.machine import code_version, machine
+
+if TYPE_CHECKING:
+    from memspan.cells.cell import Cell
 
 _VERSIONS = ("torch", "numpy", "numba", "llvmlite", "python")
 
@@ -53,19 +56,29 @@ def _kernels(warm: bool) -> dict[str, dict[str, str]]:
     import torch
 
     from memspan.cells import CELLS
-    from memspan.kernels import choose, warm_up
+    from memspan.kernels import choose
 
     chosen = {}
     for name in CELLS:
         cell = CELLS.resolve(name)(1, 128)
         if warm:
             print(f"compiling {name} …", file=sys.stderr)
-            warm_up(cell)
+            _compile(cell)
         for dtype in (torch.float32, torch.float64):
             choice = choose(cell, dtype=dtype, device=torch.device("cpu"))
             label = f"{name}, {str(dtype).removeprefix('torch.')}"
             chosen[label] = {"kernel": choice.kernel, "reason": choice.reason}
     return chosen
+
+
+def _compile(cell: Cell) -> None:
+    """Run a cell forward and backward once; what had to be compiled for that stays in the cache."""
+    import torch
+
+    from memspan.kernels import unroll
+
+    p = {name: torch.zeros(1, *shape, requires_grad=True) for name, shape in cell.parameter_shapes().items()}
+    unroll(cell, p, torch.zeros(1, 2, 1, cell.input_size)).outputs.sum().backward()
 
 
 def _told(found: dict[str, Any]) -> str:

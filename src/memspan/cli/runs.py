@@ -107,7 +107,10 @@ class RunsImport:
         with open_ledger(SweepOptions(out=self.out)) as ledger:
             report = import_parquet(ledger, self.file, check_id=lambda flat: RunConfig.from_flat(flat).id)
         print(f"{report.added} runs added, {report.already} were there already")
-        return 0
+        if report.refused:
+            print(f"{len(report.refused)} differ from the finished runs stored here and were left out:")
+            print("\n".join(report.refused))
+        return 1 if report.refused else 0
 
 
 def _open(out: Path) -> Ledger:

@@ -9,10 +9,9 @@ from typing import TypeVar
 
 from memspan.config import RunConfig
 from memspan.ledger import Ledger, Resume
+from memspan.ledger.records import DONE
 
 T = TypeVar("T")
-
-DONE = ("finished", "stopped")
 
 _GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
