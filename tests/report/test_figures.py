@@ -31,7 +31,7 @@ def test_a_figure_names_its_axes_and_its_seeds(id, report_study, tmp_path):
 
 
 def test_seeds_are_counted_and_drawn(full_study, quick_study):
-    for study, n in ((full_study, 10), (quick_study, 2)):
+    for study, n in ((full_study, 5), (quick_study, 2)):
         figure = FIGURES["fig1c"].draw(study)
         assert f"n = {n} seeds per length" in figure.axes[0].get_title(loc="left")
 

@@ -38,11 +38,11 @@ class Claimed:
 
 CLAIMED_REGIONS = {
     "rnn": (
-        Claimed((5, 25), (0.9, 1.0), "the report: at least 90%"),
+        Claimed((5, 25), (0.9, 1.0), "the report:\nat least 90%"),
         Claimed((30, 100), (0.0, 0.3), "the report: never above 30%"),
     ),
     "lstm": (
-        Claimed((5, 50), (0.9, 1.0), "the report: at least 90%"),
+        Claimed((5, 50), (0.9, 1.0), "the report:\nat least 90%"),
         Claimed((75, 100), (0.0, 0.9), "the report: not memorised"),
     ),
 }
@@ -132,7 +132,7 @@ def _draw_claimed(axes: Axes, cell: str, lengths: list[int]) -> None:
         (low, high), right = region.accuracy, max(inside) + 1.5
         corner = (min(inside) - 1.5, low)
         axes.add_patch(Rectangle(corner, right - corner[0], high - low, color=CLAIMED, linewidth=0, zorder=1))
-        height = low - 0.02 if high == 1.0 else high - 0.025
-        axes.text(
-            right - 0.3, height, region.words, color=INK, fontsize=7.5, va="top", ha="right", clip_on=True
-        )
+        if high == 1.0:
+            axes.text(corner[0], low - 0.015, region.words, color=INK, fontsize=7.5, va="top")
+        else:
+            axes.text(right - 0.3, high - 0.02, region.words, color=INK, fontsize=7.5, va="top", ha="right")

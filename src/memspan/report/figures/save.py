@@ -23,6 +23,9 @@ DPI = 160
 def save_figure(panel: Panel, figure: Figure, folder: Path) -> str:
     """Write ``<id>.svg``, ``.png`` and ``.pdf`` into a folder and return the SVG's text."""
     with mpl.rc_context(RC | {"svg.hashsalt": panel.id}):
+        FigureCanvasAgg(figure)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # arranged once, the same in every format
         text = _svg(panel, figure)
         (folder / f"{panel.id}.svg").write_text(text, encoding="utf-8")
         FigureCanvasAgg(figure)
