@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from memspan.cells.cell import Cell, Parameters, State
+from memspan.errors import ShapeError
 
 
 def unroll_reference(
@@ -44,6 +45,23 @@ def unroll_reference(
     names = cell.gates if return_gates else ()
     gates = {n: _stack([run[3][n] for run in runs], x.shape[:3], state[0]) for n in names}
     return outputs, last, states, gates
+
+
+def check_values(x: Tensor, size: int, lengths: Tensor | None) -> None:
+    """Refuse lengths outside 0 … T and, within the lengths, symbols outside 0 … size − 1."""
+    T = x.shape[1]
+    if lengths is not None and lengths.numel() and (lengths.min() < 0 or lengths.max() > T):
+        raise ShapeError(
+            f"lengths run from {int(lengths.min())} to {int(lengths.max())}; expected 0 to T = {T}"
+        )
+    if x.dtype.is_floating_point or not x.numel():
+        return
+    if lengths is not None:
+        past = torch.arange(T).view(1, T, 1) >= lengths.unsqueeze(1)
+        x = x.masked_fill(past, 0)
+    low, high = x.aminmax()
+    if low < 0 or high >= size:
+        raise ShapeError(f"symbols run from {int(low)} to {int(high)}; expected 0 to {size - 1}")
 
 
 def _stack(parts: list[Tensor], leading: Any, like: Tensor) -> Tensor:

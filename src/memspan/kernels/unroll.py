@@ -6,12 +6,13 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.autograd import forward_ad
 
 from memspan.cells import CELLS
 from memspan.cells.cell import Cell, Parameters, State
 from memspan.errors import ArgumentError, KernelRefusal, ShapeError
-from memspan.kernels.reference import unroll_reference
+from memspan.kernels.reference import check_values, unroll_reference
 
 KERNELS = ("auto", "reference", "cpu")
 KernelName = Literal["auto", "reference", "cpu"]
@@ -61,7 +62,9 @@ def choose(
     if refusal is None:
         return Choice("cpu", "asked for" if kernel == "cpu" else "float32 on the CPU")
     if kernel == "cpu":
-        raise KernelRefusal(f"the CPU kernel cannot serve this call: {refusal}; take kernel='reference' or 'auto'")
+        raise KernelRefusal(
+            f"the CPU kernel cannot serve this call: {refusal}; take kernel='reference' or 'auto'"
+        )
     return Choice("reference", refusal)
 
 
@@ -128,6 +131,8 @@ def unroll(
         lengths = lengths.to(device=like.device, dtype=torch.int64)
     if choice.kernel == "cpu":
         return _through_cpu(cell, p, x, state, lengths, resets, outputs, return_states, chunk, choice)
+    if not torch.compiler.is_compiling() and not is_functorch_wrapped_tensor(x):
+        check_values(x, cell.input_size, lengths)
     every, last, states, gates = unroll_reference(
         cell, p, x, state, times=times, lengths=lengths, resets=resets, return_gates=return_gates
     )
@@ -151,7 +156,7 @@ def _through_cpu(
     keep = torch.is_grad_enabled() and any(t.requires_grad for t in given)
     want_all = outputs == "all" or return_states
     carried = return_states and len(cell.states) > 1
-    every, last, others, _ = ops.unroll_op(
+    every, last, others, _ = ops.call_unroll(
         x, torch.stack(state), p["weight_ih"], p["weight_hh"], p.get("bias_ih"), p.get("bias_hh"),
         lengths, resets, ops.variant_of(cell), want_all, carried, keep, -1 if chunk is None else chunk,
     )  # fmt: skip

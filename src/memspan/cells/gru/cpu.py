@@ -4,6 +4,8 @@ The candidate's recurrent product is multiplied by r before the input product is
 slot each: ``hn`` takes only the recurrent product, ``xn`` only the input product.
 """
 
+# mypy: disable-error-code="no-untyped-def"
+
 from __future__ import annotations
 
 import numba as nb
@@ -20,7 +22,7 @@ DIRECT = True  # h' depends on h beside the product: z ⊙ h
 
 
 @nb.njit
-def forward(z, h, s):  # type: ignore[no-untyped-def]
+def forward(z, h, s):
     """Return h' and what backward needs, from the products z and h."""
     hn, r, u = z[0], sigmoid(z[1]), sigmoid(z[2])
     n = tanh(z[3] + r * hn)
@@ -28,7 +30,7 @@ def forward(z, h, s):  # type: ignore[no-untyped-def]
 
 
 @nb.njit
-def backward(saved, s, h, new, dh, ds):  # type: ignore[no-untyped-def]
+def backward(saved, s, h, new, dh, ds):
     """Return the gradients of z, the direct part of that of h, and those of s."""
     hn, r, u, n = saved
     dn = dh * (F(1.0) - u) * (F(1.0) - n * n)

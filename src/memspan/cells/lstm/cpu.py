@@ -3,6 +3,8 @@
 Written on ``memspan.simd``: every argument is one vector, so the same lines serve every host.
 """
 
+# mypy: disable-error-code="no-untyped-def"
+
 from __future__ import annotations
 
 import numba as nb
@@ -19,7 +21,7 @@ DIRECT = False  # whether h' depends on h beside the product
 
 
 @nb.njit
-def forward(z, h, s):  # type: ignore[no-untyped-def]
+def forward(z, h, s):
     """Return h' and what backward needs, from the products z, h and the carried states s."""
     i, f, g, o = sigmoid(z[0]), sigmoid(z[1]), tanh(z[2]), sigmoid(z[3])
     c = f * s[0] + i * g
@@ -27,7 +29,7 @@ def forward(z, h, s):  # type: ignore[no-untyped-def]
 
 
 @nb.njit
-def backward(saved, s, h, new, dh, ds):  # type: ignore[no-untyped-def]
+def backward(saved, s, h, new, dh, ds):
     """Return the gradients of z, the direct part of that of h, and those of s."""
     i, f, g, o, c = saved
     t = tanh(c)

@@ -232,9 +232,7 @@ def _jobs(plan: Plan, given: Given, order: np.ndarray, counts: list[list[int]]) 
         }
         for u in range(plan.tiles):
             place = order[r, u].ctypes.data
-            jobs.append(
-                replica | {"rows": counts[r][u], "order": place, "length": place + 8 * plan.rows}
-            )
+            jobs.append(replica | {"rows": counts[r][u], "order": place, "length": place + 8 * plan.rows})
     return jobs
 
 
@@ -256,9 +254,7 @@ def _share(plan: Plan, passes: int) -> list[tuple[int, int]]:
     return threads.share(plan.R * plan.tiles, wanted)
 
 
-def _with_scratch(
-    jobs: list[dict[str, int]], shares: list[tuple[int, int]], sizes: dict[str, int]
-) -> Tensor:
+def _with_scratch(jobs: list[dict[str, int]], shares: list[tuple[int, int]], sizes: dict[str, int]) -> Tensor:
     """Give every share its own scratch, reused by its units one after the other. Keep what is returned."""
     scratch = buffer(len(shares), _part_total(sizes))
     for number, (first, last) in enumerate(shares):

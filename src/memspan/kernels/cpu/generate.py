@@ -23,7 +23,9 @@ def module_text(spec: Spec) -> str:
         _header(spec),
         _dispatch("gate_rows", "a, la, start, shift, w, H, D, z", gate),
         _dispatch("product_set_rows", "a, la, w, K, c, lc", put),
-        _dispatch("product_add_rows", "a, la, w, K, c, lc", add) if spec.direct else "product_add_rows = None",
+        _dispatch("product_add_rows", "a, la, w, K, c, lc", add)
+        if spec.direct
+        else "product_add_rows = None",
         _dispatch("gradient_tiles", "a, la, sa, b, lb, sb, c, lc, counts, steps", gradient),
         _gradient_rows(spec),
         _pointwise_forward(spec),
@@ -57,7 +59,8 @@ def _dispatch(name: str, arguments: str, tiles: dict[int, str]) -> str:
     """A function that runs the largest tile that fits and returns how many rows that was."""
     made = "\n".join(f"{name}_{rows} = {tile}" for rows, tile in tiles.items())
     tests = "".join(
-        f"    if left >= {rows}:\n        {name}_{rows}({arguments})\n        return {rows}\n" for rows in tiles
+        f"    if left >= {rows}:\n        {name}_{rows}({arguments})\n        return {rows}\n"
+        for rows in tiles
     )
     return f"{made}\n\n\n{NJIT}def {name}(left, {arguments}):\n{tests}    return 1"
 

@@ -56,7 +56,9 @@ def _from_shelf(size: int) -> np.ndarray:
         if kept <= SHELF:
             _shelf.appendleft(one)
     if fitting is None:
-        fitting = np.empty(2 ** math.ceil(math.log2(size)) // 4 if size < 2**20 else -(-size // 2**20) * 2**18, np.float32)
+        fitting = np.empty(
+            2 ** math.ceil(math.log2(size)) // 4 if size < 2**20 else -(-size // 2**20) * 2**18, np.float32
+        )
     return fitting
 
 

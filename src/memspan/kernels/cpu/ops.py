@@ -6,13 +6,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C._functorch import peek_interpreter_stack
 
 from memspan import simd
 from memspan.cells import CELLS
 from memspan.cells.cell import Cell
 from memspan.kernels.cpu import engine
 from memspan.kernels.cpu.spec import Spec, spec_for
-from memspan.kernels.reference import unroll_reference
+from memspan.kernels.reference import check_values, unroll_reference
 
 GRADIENTS = ("x", "state", "weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
@@ -46,9 +47,7 @@ def _plan(
     symbols = not x.dtype.is_floating_point
     D, V = (0, weight_ih.shape[-1]) if symbols else (x.shape[3], 0)
     H = weight_hh.shape[-1]
-    made = engine.Plan(
-        _spec(variant), R, T, B, D, H, V, keep, 0, resets is not None, lengths is not None
-    )
+    made = engine.Plan(_spec(variant), R, T, B, D, H, V, keep, 0, resets is not None, lengths is not None)
     if keep:
         steps = engine.auto_chunk(made) if chunk < 0 else chunk
         if steps:
@@ -85,13 +84,17 @@ def unroll_backward_op(
 
 
 def _given(x: Tensor, *rest: Tensor | None) -> engine.Given:
+    lengths = rest[5]
     if not x.dtype.is_floating_point:
         x = x.to(torch.int64)
+    check_values(x, rest[1].shape[-1], lengths)  # type: ignore[union-attr]
     return engine.Given(x.contiguous(), *(None if t is None else t.contiguous() for t in rest))  # type: ignore[arg-type]
 
 
 @unroll_op.register_fake
-def _(x, state, weight_ih, weight_hh, bias_ih, bias_hh, lengths, resets, variant, outputs, states, keep, chunk):  # type: ignore[no-untyped-def]
+def _(
+    x, state, weight_ih, weight_hh, bias_ih, bias_hh, lengths, resets, variant, outputs, states, keep, chunk
+):  # type: ignore[no-untyped-def]
     plan = _plan(x, weight_ih, weight_hh, lengths, resets, variant, keep, chunk)
     R, T, B, H = plan.R, plan.T, plan.B, plan.H
     return (
@@ -103,11 +106,25 @@ def _(x, state, weight_ih, weight_hh, bias_ih, bias_hh, lengths, resets, variant
 
 
 @unroll_backward_op.register_fake
-def _(d_outputs, d_last, d_states, saved, x, state, weight_ih, weight_hh, bias_ih, bias_hh, lengths, resets, variant, chunk, wants):  # type: ignore[no-untyped-def]
+def _(
+    d_outputs,
+    d_last,
+    d_states,
+    saved,
+    x,
+    state,
+    weight_ih,
+    weight_hh,
+    bias_ih,
+    bias_hh,
+    lengths,
+    resets,
+    variant,
+    chunk,
+    wants,
+):  # type: ignore[no-untyped-def]
     given = (x, state, weight_ih, weight_hh, bias_ih, bias_hh)
-    return [
-        weight_hh.new_empty(t.shape if w else (0,)) for t, w in zip(given, wants, strict=True)
-    ]
+    return [weight_hh.new_empty(t.shape if w else (0,)) for t, w in zip(given, wants, strict=True)]
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -117,49 +134,153 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
     ctx.set_materialize_grads(False)
 
 
-def _backward(ctx: Any, d_outputs: Tensor | None, d_last: Tensor | None, d_states: Tensor | None, _: Any) -> Any:
+def _backward(
+    ctx: Any, d_outputs: Tensor | None, d_last: Tensor | None, d_states: Tensor | None, _: Any
+) -> tuple[Tensor | None, ...]:
     *given, saved = ctx.saved_tensors
     variant, outputs, states, _, chunk = ctx.options
-    wants = [bool(w) for w in ctx.needs_input_grad[:6]]
-    d_outputs, d_states = d_outputs if outputs else None, d_states if states else None
-    if torch.is_grad_enabled():
-        grads = _through_reference(variant, given, wants, d_outputs, d_last, d_states)
-    else:
-        if d_last is None:
-            d_last = torch.zeros_like(given[1])
-        made = unroll_backward_op(d_outputs, d_last, d_states, saved, *given, variant, chunk, wants)
-        grads = [grad if want else None for grad, want in zip(made, wants, strict=True)]
-    return (*grads, *([None] * 7))
-
-
-def _through_reference(
-    variant: str, given: list[Any], wants: list[bool],
-    d_outputs: Tensor | None, d_last: Tensor | None, d_states: Tensor | None,
-) -> list[Tensor | None]:  # fmt: skip
-    """Return gradients that can be differentiated again: those of the reference loop."""
-    x, state, weight_ih, weight_hh, bias_ih, bias_hh, lengths, resets = given
-    biases = sum(b is not None for b in (bias_ih, bias_hh))
-    cell = cell_of(variant, weight_ih.shape[-1], weight_hh.shape[-1], biases)
-    named = {"weight_ih": weight_ih, "weight_hh": weight_hh, "bias_ih": bias_ih, "bias_hh": bias_hh}
-    p = {name: value for name, value in named.items() if value is not None}
-    every, last, states, _ = unroll_reference(
-        cell, p, x, tuple(state.unbind(0)), lengths=lengths, resets=resets
-    )
-    pairs: list[tuple[Tensor, Tensor]] = []
-    if d_outputs is not None:
-        pairs.append((every, d_outputs))
-    if d_last is not None:
-        pairs += zip(last, d_last.unbind(0), strict=True)
-    if d_states is not None:
-        pairs += zip([states[name] for name in cell.states[1:]], d_states.unbind(1), strict=True)
-    pairs = [(value, gradient) for value, gradient in pairs if value.requires_grad]
-    wanted = [tensor for tensor, want in zip(given, wants, strict=False) if want]
-    found = iter(
-        torch.autograd.grad(
-            [v for v, _ in pairs], wanted, [g for _, g in pairs], create_graph=True, allow_unused=True
-        )
-    )
-    return [next(found) if want else None for want in wants]
+    wants = [bool(want) for want in ctx.needs_input_grad[:6]]
+    if d_last is None:
+        d_last = torch.zeros_like(given[1])
+    made = call_backward(
+        d_outputs if outputs else None, d_last, d_states if states else None, saved, *given,
+        variant, chunk, wants,
+    )  # fmt: skip
+    return (*(grad if want else None for grad, want in zip(made, wants, strict=True)), *([None] * 7))
 
 
 unroll_op.register_autograd(_backward, setup_context=_setup)
+
+
+def _setup_twice(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    ctx.save_for_backward(*inputs[:3], *inputs[4:12])
+    ctx.variant, ctx.wants = inputs[12], inputs[14]
+
+
+def _backward_twice(ctx: Any, above: list[Tensor | None]) -> tuple[Any, ...]:
+    """Differentiate the gradients: those of the reference loop, which are the same function."""
+    tensors, wants = ctx.saved_tensors, ctx.wants
+    lengths, resets = tensors[9:]
+    floats = [t is not None and t.dtype.is_floating_point for t in tensors[:9]]
+    inputs = [t for t, use in zip(tensors[:9], floats, strict=True) if use]
+
+    def gradients(*inputs: Tensor) -> tuple[Tensor, ...]:
+        left = iter(inputs)
+        whole = [next(left) if use else t for t, use in zip(tensors[:9], floats, strict=True)]
+        found = _reference_gradients(ctx.variant, whole[:3], whole[3:], lengths, resets)
+        return tuple(g for g, want in zip(found, wants, strict=True) if want and g is not None)
+
+    _, pull = torch.func.vjp(gradients, *inputs)
+    found = iter(pull(tuple(g for g, want in zip(above, wants, strict=True) if want)))
+    grads: list[Any] = [next(found) if use else None for use in floats]
+    return (*grads[:3], None, *grads[3:], None, None, None, None, None)
+
+
+def _reference_gradients(
+    variant: str, above: list[Tensor | None], given: list[Any], lengths: Tensor | None, resets: Tensor | None
+) -> list[Tensor | None]:
+    """Return the gradients of x, state, weights and biases, as the reference loop gives them."""
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    biases = sum(b is not None for b in given[4:])
+    cell = cell_of(variant, given[2].shape[-1], given[3].shape[-1], biases)
+    used = [t is not None and t.dtype.is_floating_point for t in given]
+    d_outputs, d_last, d_states = above
+
+    def forward(*inputs: Tensor) -> tuple[Tensor, ...]:
+        left = iter(inputs)
+        x, state, *weights = (next(left) if use else t for t, use in zip(given, used, strict=True))
+        p = {name: value for name, value in zip(names, weights, strict=True) if value is not None}
+        every, last, states, _ = unroll_reference(
+            cell, p, x, tuple(state.unbind(0)), lengths=lengths, resets=resets
+        )
+        out = [torch.stack(last)]
+        if d_outputs is not None:
+            out.append(every)
+        if d_states is not None:
+            out.append(torch.stack([states[name] for name in cell.states[1:]], 1))
+        return tuple(out)
+
+    _, pull = torch.func.vjp(forward, *(t for t, use in zip(given, used, strict=True) if use))
+    found = iter(pull(tuple(d for d in (d_last, d_outputs, d_states) if d is not None)))
+    return [next(found) if use else None for use in used]
+
+
+unroll_backward_op.register_autograd(_backward_twice, setup_context=_setup_twice)
+
+
+def _fold(tensor: Any, dim: int | None, size: int, axis: int) -> Any:
+    """Return a tensor whose mapped dimension lies in its replica axis."""
+    if not isinstance(tensor, Tensor):
+        return tensor
+    if dim is None:
+        tensor = tensor.unsqueeze(axis).expand(*tensor.shape[:axis], size, *tensor.shape[axis:])
+    else:
+        tensor = tensor.movedim(dim, axis)
+    return tensor.flatten(axis, axis + 1)
+
+
+def _unfold(tensor: Tensor, size: int, axis: int) -> tuple[Tensor, int]:
+    """Return a result with the mapped dimension apart again, and where it is."""
+    if tensor.dim() <= axis:  # nothing was wanted: one empty tensor a member
+        return tensor.new_empty(size, 0), 0
+    return tensor.unflatten(axis, (size, tensor.shape[axis] // size)), axis
+
+
+def _vmap(info: Any, in_dims: Any, *args: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    axes = (0, 1, 0, 0, 0, 0, 0, 0)
+    folded = [_fold(t, d, info.batch_size, axis) for t, d, axis in zip(args, in_dims, axes, strict=False)]
+    made = call_unroll(*folded, *args[8:])
+    parts = [_unfold(t, info.batch_size, axis) for t, axis in zip(made, (0, 1, 0, 0), strict=True)]
+    return tuple(part[0] for part in parts), tuple(part[1] for part in parts)
+
+
+unroll_op.register_vmap(_vmap)
+
+
+def _vmap_backward(info: Any, in_dims: Any, *args: Any) -> tuple[list[Tensor], list[int]]:
+    axes = (0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0)
+    folded = [_fold(t, d, info.batch_size, axis) for t, d, axis in zip(args, in_dims, axes, strict=False)]
+    made = call_backward(*folded, *args[12:])
+    parts = [_unfold(t, info.batch_size, axis) for t, axis in zip(made, (0, 1, 0, 0, 0, 0), strict=True)]
+    return [part[0] for part in parts], [part[1] for part in parts]
+
+
+unroll_backward_op.register_vmap(_vmap_backward)
+
+
+class _Unroll(torch.autograd.Function):
+    """The operator for ``torch.func``: its transforms do not see the autograd of a custom operator."""
+
+    backward = staticmethod(_backward)
+    setup_context = staticmethod(_setup)
+    vmap = staticmethod(_vmap)
+
+    @staticmethod
+    def forward(*args: Any) -> Any:
+        return unroll_op(*args)
+
+
+class _Backward(torch.autograd.Function):
+    """The same for the operator of the gradients."""
+
+    setup_context = staticmethod(lambda ctx, inputs, output: _setup_twice(ctx, inputs, list(output)))
+    backward = staticmethod(lambda ctx, *above: _backward_twice(ctx, list(above)))
+
+    @staticmethod
+    def forward(*args: Any) -> Any:
+        return tuple(unroll_backward_op(*args))
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
+        """Return the results and their dimensions as tuples."""
+        return tuple(tuple(part) for part in _vmap_backward(info, in_dims, *args))
+
+
+def call_unroll(*args: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Call ``unroll_op`` in a way that every transform around it understands."""
+    return _Unroll.apply(*args) if peek_interpreter_stack() else unroll_op(*args)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def call_backward(*args: Any) -> Any:
+    """Call ``unroll_backward_op`` in a way that every transform around it understands."""
+    return _Backward.apply(*args) if peek_interpreter_stack() else unroll_backward_op(*args)  # type: ignore[no-untyped-call]

@@ -9,12 +9,15 @@ Buffers of a unit, one row of each per batch row:
     dz      ring × rows × [slot][units]
 """
 
+# ruff: noqa: F403, F405
+# mypy: ignore-errors
+
 from __future__ import annotations
 
 import numba as nb
 
-from memspan.kernels.cpu.stencil import *  # noqa: F403
-from memspan.simd import *  # noqa: F403
+from memspan.kernels.cpu.stencil import *
+from memspan.simd import *
 
 # ---- the generated module continues from here ----
 
@@ -221,9 +224,7 @@ def forward_step(j, n, h, new, past, record):
         at, saved = 4 * p * width, 4 * p * width * SAVED
         r = 0
         while r < n:
-            m = gate_rows(
-                n - r, h + r * lh, lh, j.starts + 8 * r, 4 * p * width * SLOTS, w, H, D, j.z
-            )
+            m = gate_rows(n - r, h + r * lh, lh, j.starts + 8 * r, 4 * p * width * SLOTS, w, H, D, j.z)
             i, k = r * lh + at, r * lr + saved
             pointwise_forward(m, j.z, h + i, new + i, lh, past + k, record + k, lr)
             r += m
@@ -250,9 +251,7 @@ def write_last(j, t0, t1):
             row, slot = iload(j.order + 8 * r), (end - t0) * j.rows + r
             copy_floats(j.last + state_parts(j, row, 0), j.h + slot * j.lh, j.H)
             for part in range(STATES - 1):
-                gather_carried(
-                    j.last + state_parts(j, row, part + 1), j.record + slot * j.lr, part, j.H
-                )
+                gather_carried(j.last + state_parts(j, row, part + 1), j.record + slot * j.lr, part, j.H)
 
 
 @nb.njit(**OPTIONS)
@@ -409,9 +408,7 @@ def back_to_weights(j, steps, h, dz, counts):
             r = 0
             while r < j.H:
                 a, c = dz + 4 * (slot * units + r), j.dw + (slot * units + r) * j.ld + p
-                r += gradient_rows(
-                    units - r, 4 * width, a, lz, sz, h + p, lh, sh, c, j.ld, counts, steps
-                )
+                r += gradient_rows(units - r, 4 * width, a, lz, sz, h + p, lh, sh, c, j.ld, counts, steps)
     r = 0
     while r < 1 + j.D:
         a, c = h + 4 * (j.H + r), j.dw_x + r * j.lw

@@ -117,6 +117,7 @@ def gate_tile(rows: int, total: int, recurrent: int, inputs: int) -> Any:
         for r in range(rows):
             sums += s.vectors(s.b.add(s.load(start, 8 * r, _I64), shift), total)
         for count, first, vectors in ((H, 0, recurrent), (D, total - inputs, inputs)):
+
             def body(now: Values, first: int = first, vectors: int = vectors) -> Values:
                 *sums, w, a = now
                 weights = s.vectors(w, vectors)
