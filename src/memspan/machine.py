@@ -44,6 +44,13 @@ def version(distribution: str) -> str:
         return "not installed"
 
 
+def summary() -> str:
+    """Return processor, cores and the versions that decide bits, in one line."""
+    about = machine()
+    versions = ", ".join(f"{name} {about[name]}" for name in ("torch", "numpy", "numba"))
+    return f"{about['processor']}, {about['cores']} cores, {versions}"
+
+
 def machine() -> dict[str, str | int]:
     """Return processor, cores, system and the versions that decide bits and speed."""
     return {

@@ -8,22 +8,7 @@ import pytest
 
 from memspan.cells import CELLS
 
-SMALL = [
-    "train",
-    "palindrome",
-    "--length",
-    "5",
-    "--cell",
-    "rnn",
-    "--hidden",
-    "16",
-    "--batch",
-    "16",
-    "--steps",
-    "100",
-    "--workers",
-    "1",
-]
+SMALL = ("train", "palindrome", "--length", 5, "--cell", "rnn", "--hidden", 16, "--batch", 16, "--steps", 100)
 
 
 @pytest.fixture(scope="module")

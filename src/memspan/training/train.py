@@ -10,7 +10,7 @@ from memspan import statistics
 from memspan.config import RunConfig
 from memspan.ledger import Resume
 from memspan.ledger.events import Checkpoint, Event, Finished, Progress, Started, Stopped
-from memspan.machine import code_version, processor
+from memspan.machine import code_version, summary
 from memspan.training.pack import Outcome, Pack
 from memspan.training.state import EVALUATE_EVERY, History, pack_state, read_state
 
@@ -83,7 +83,7 @@ class Training:
             "kernel": choice.kernel,
             "kernel_reason": choice.reason,
             "code_version": code_version(),
-            "machine": processor(),
+            "machine": summary(),
         }
 
     def _update(self) -> Iterator[Event]:
