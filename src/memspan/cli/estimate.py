@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Sequence
 
@@ -30,16 +29,23 @@ def print_estimate(runs: Sequence[RunConfig], options: SweepOptions) -> int:
 
 
 def _seconds(runs: Sequence[RunConfig], kernel: str) -> float:
-    """Predict one core's seconds: for each cell, a cost per step and a cost per operation."""
+    """Predict one core's seconds: for each cell, a line through its cheapest and its dearest step."""
     total = 0.0
     for cell in sorted({run.recipe.cell for run in runs}):
         mine = [run for run in runs if run.recipe.cell == cell]
-        longest = max(mine, key=lambda run: run.task.steps)
-        short = dataclasses.replace(longest, task=dataclasses.replace(longest.task, length=3))  # type: ignore[type-var]
-        fixed, full = _step_seconds(short, kernel), _step_seconds(longest, kernel)
-        per_operation = max(0.0, full - fixed) / (operations(longest) / longest.recipe.steps)
-        total += sum(run.recipe.steps * fixed + operations(run) * per_operation for run in mine)
+        short, long = (pick(mine, key=_step_operations) for pick in (min, max))
+        quick, slow = _step_seconds(short, kernel), _step_seconds(long, kernel)
+        more = _step_operations(long) - _step_operations(short)
+        slope = max(0.0, slow - quick) / more if more else 0.0
+        total += sum(
+            run.recipe.steps * (quick + slope * (_step_operations(run) - _step_operations(short)))
+            for run in mine
+        )
     return total * 1.04  # evaluations: 1,024 sequences forward every 100 steps
+
+
+def _step_operations(run: RunConfig) -> float:
+    return operations(run) / run.recipe.steps
 
 
 def _step_seconds(run: RunConfig, kernel: str) -> float:

@@ -16,6 +16,7 @@ from memspan.cells.cell import Cell
 from memspan.cells.initial import initial_parameters, matrix
 from memspan.config import RunConfig
 from memspan.kernels import unroll
+from memspan.kernels.unroll import KernelName
 from memspan.streams import stream
 
 READ_OUT = ("read_out.weight", "read_out.bias")
@@ -70,7 +71,7 @@ class SequenceClassifier:
             READ_OUT[1]: np.zeros(self.classes, np.float32),
         }
 
-    def last_state(self, p: Mapping[str, Tensor], symbols: Tensor, kernel: str = "auto") -> Tensor:
+    def last_state(self, p: Mapping[str, Tensor], symbols: Tensor, kernel: KernelName = "auto") -> Tensor:
         """Read sequences and return the last hidden state.
 
         Shapes:

@@ -14,6 +14,7 @@ from torch.nn import functional
 from memspan.config import RunConfig
 from memspan.errors import ArgumentError
 from memspan.kernels import Choice, choose
+from memspan.kernels.unroll import KernelName
 from memspan.models.classifier import READ_OUT, SequenceClassifier, as_symbols, correct
 from memspan.streams import stream
 from memspan.training.numerics import reproducible, torch_threads
@@ -50,7 +51,7 @@ class Pack:
         threads: threads of the kernel; no result depends on it.
     """
 
-    def __init__(self, runs: Sequence[RunConfig], kernel: str = "auto", threads: int = 1) -> None:
+    def __init__(self, runs: Sequence[RunConfig], kernel: KernelName = "auto", threads: int = 1) -> None:
         if len({run.shape() for run in runs}) != 1:
             raise ArgumentError("a pack needs at least one run, all of the same task, cell, sizes and steps")
         self.runs, self.kernel, self.threads = list(runs), kernel, threads

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from memspan import statistics
 from memspan.config import RunConfig
+from memspan.kernels.unroll import KernelName
 from memspan.ledger import Resume
 from memspan.ledger.events import Checkpoint, Event, Finished, Progress, Started, Stopped
 from memspan.machine import code_version, summary
@@ -37,7 +38,7 @@ class Training:
         resume: Mapping[str, Resume] | None = None,
         *,
         threads: int = 1,
-        kernel: str = "auto",
+        kernel: KernelName = "auto",
         checkpoint_every: float = 20.0,
         progress_every: float = 0.5,
         should_stop: Callable[[], bool] = lambda: False,
