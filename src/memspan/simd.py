@@ -220,7 +220,7 @@ def _scale(typing: Context, value: Any, shifted: Any) -> Any:
 
 @intrinsic
 def reciprocal(typing: Context, x: Any) -> Any:
-    """Return 1 / x of a vector of finite numbers: with AVX-512 an estimate and one Newton step, else a division."""
+    """Return 1 / x of finite numbers: with AVX-512 an estimate and one Newton step, else a division."""
 
     def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
         one = _splat(_VEC, 1.0)

@@ -36,9 +36,9 @@ def unroll_reference(
     runs = []
     for r in range(x.shape[0]):
         mine = {name: value[r] for name, value in p.items()}
-        part = [None if t is None else t[r] for t in (lengths, resets)]
+        ends, cuts = (None if t is None else t[r] for t in (lengths, resets))
         clock = times if times is None or times.dim() == 1 else times[r]
-        runs.append(_one(cell, mine, x[r], tuple(s[r] for s in state), clock, *part, return_gates))
+        runs.append(_one(cell, mine, x[r], tuple(s[r] for s in state), clock, ends, cuts, return_gates))
     outputs = _stack([run[0] for run in runs], x.shape[:3], state[0])
     last = tuple(_stack([run[1][k] for run in runs], s.shape[:-1], s) for k, s in enumerate(state))
     states = {n: _stack([run[2][n] for run in runs], x.shape[:3], state[0]) for n in cell.states}

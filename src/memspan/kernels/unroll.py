@@ -176,8 +176,8 @@ def _check(
     symbols = not x.dtype.is_floating_point
     if x.dim() != (3 if symbols else 4):
         raise ShapeError(
-            f"x has shape {tuple(x.shape)} and dtype {x.dtype}; expected (R, T, B, {D}) of floats or (R, T, B) of "
-            "whole numbers"
+            f"x has shape {tuple(x.shape)} and dtype {x.dtype}; "
+            f"expected (R, T, B, {D}) of floats or (R, T, B) of whole numbers"
         )
     R, T, B = x.shape[:3]
     if not symbols:
@@ -207,5 +207,6 @@ def _check(
 def _expect(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
     if tuple(tensor.shape) != shape:
         raise ShapeError(
-            f"{name} has shape {tuple(tensor.shape)}; expected {shape}; nothing is broadcast, expand it yourself"
+            f"{name} has shape {tuple(tensor.shape)}; expected {shape}; "
+            "nothing is broadcast, expand it yourself"
         )

@@ -20,6 +20,7 @@ from types import ModuleType
 import llvmlite
 import numba
 import platformdirs
+from numba.core import config
 
 from memspan import simd
 from memspan.kernels.cpu.generate import module_text
@@ -45,7 +46,13 @@ def cache_key(lanes: int, files: list[Path] | None = None) -> str:
     for path in source_files() if files is None else files:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     host = sorted(simd.host_features())
-    for fact in (host, numba.core.config.CPU_NAME, lanes, numba.__version__, llvmlite.__version__):
+    for fact in (
+        host,
+        str(getattr(config, "CPU_NAME", None)),
+        lanes,
+        numba.__version__,
+        llvmlite.__version__,
+    ):
         digest.update(repr(fact).encode() + b"\0")
     return f"{lanes}-{digest.hexdigest()[:20]}"
 
@@ -94,7 +101,8 @@ def load(spec: Spec) -> ModuleType:
             path = _write(spec, cache_folder())
             name = path.stem
             found = importlib.util.spec_from_file_location(name, path)
-            assert found is not None and found.loader is not None
+            assert found is not None
+            assert found.loader is not None
             module = importlib.util.module_from_spec(found)
             sys.modules[name] = module
             found.loader.exec_module(module)

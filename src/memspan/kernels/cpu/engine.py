@@ -56,10 +56,12 @@ class Plan:
 
     @property
     def rows(self) -> int:
+        """Batch rows of a work unit."""
         return tile_rows(self.B)
 
     @property
     def tiles(self) -> int:
+        """Work units of a replica."""
         return -(-self.B // self.rows)
 
     @property
@@ -69,24 +71,29 @@ class Plan:
 
     @property
     def chunk(self) -> int:
+        """Steps whose states are held at once."""
         if not self.keep:
             return min(max(1, self.T), INFERENCE_CHUNK)
         return self.chunked or max(1, self.T)
 
     @property
     def lh(self) -> int:
+        """Floats of a row [h | 1 | x]."""
         return self.spec.input_row(self.H, self.D)
 
     @property
     def lr(self) -> int:
+        """Floats of a row of the record."""
         return self.spec.saved * self.spec.units(self.H)
 
     @property
     def lw(self) -> int:
+        """Columns of dz."""
         return self.spec.gradient_columns(self.H)
 
     @property
     def ld(self) -> int:
+        """Floats of a row of dh."""
         return max(self.spec.units(self.H), self.spec.wide(self.H)) + 16
 
     @property
@@ -107,6 +114,7 @@ class Plan:
 
     @property
     def forward_scratch(self) -> dict[str, int]:
+        """Buffers a thread needs forward."""
         s, units = self.spec, self.spec.units(self.H)
         sizes = {
             "modes": 16,
@@ -118,6 +126,7 @@ class Plan:
         return sizes if self.keep and not self.chunked else sizes | self.window
 
     def backward_scratch(self, dx: bool) -> dict[str, int]:
+        """Buffers a thread needs backward."""
         s, units, wide = self.spec, self.spec.units(self.H), self.spec.wide(self.H)
         columns = round_up(self.D, 2 * s.lanes)
         sizes = {
@@ -273,8 +282,8 @@ def run_forward(plan: Plan, given: Given, outputs: bool, states: bool) -> tuple[
     """Return outputs (R, T, B, H) or empty, last (parts, R, B, H), carried states or empty, and saved."""
     R, T, B, H, s = plan.R, plan.T, plan.B, plan.H, plan.spec
     made = torch.zeros if given.lengths is not None else buffer
-    out = made(R, T, B, H) if outputs else torch.empty(0)  # type: ignore[operator]
-    carried = made(R, len(s.carried), T, B, H) if states else torch.empty(0)  # type: ignore[operator]
+    out = made(R, T, B, H) if outputs else torch.empty(0)
+    carried = made(R, len(s.carried), T, B, H) if states else torch.empty(0)
     last = buffer(1 + len(s.carried), R, B, H)
     saved = buffer(R, plan.tiles, plan.saved_size)
     if R * B:
@@ -303,7 +312,7 @@ def run_backward(
     made = torch.zeros if given.lengths is not None else buffer
     grads: dict[str, Tensor] = {}
     if wants["x"]:
-        grads["x"] = made(R, T, B, plan.D)  # type: ignore[operator]
+        grads["x"] = made(R, T, B, plan.D)
     if wants["state"]:
         grads["state"] = buffer(*given.state.shape)
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")

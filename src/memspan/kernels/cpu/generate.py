@@ -1,4 +1,4 @@
-"""Writes the module of one cell: its constants, tiles and pointwise rows, then the template ``sequence.py``."""
+"""Writes the module of one cell: constants, tiles and pointwise rows, then the template ``sequence.py``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def module_text(spec: Spec) -> str:
         _dispatch("product_add_rows", "a, la, w, K, c, lc", add)
         if spec.direct
         else "product_add_rows = None",
-        _dispatch("gradient_tiles", "a, la, sa, b, lb, sb, c, lc, counts, steps", gradient),
+        _instances("gradient_tile", gradient),
         _gradient_rows(spec),
         _pointwise_forward(spec),
         _pointwise_backward(spec),
@@ -45,7 +45,8 @@ from memspan.kernels.cpu.tiles import gate_tile, gradient_tile, product_tile
 from memspan.simd import *
 from {spec.room} import {spec.forward} as cell_forward, {spec.backward} as cell_backward
 
-OPTIONS = dict(nogil=True, boundscheck=False, error_model="numpy")
+FAST = dict(nogil=True, boundscheck=False, error_model="numpy")
+OPTIONS = dict(FAST, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 ENTRY = nb.void(jobs_type(), nb.intp, nb.intp)
 SLOTS, FROM_H, FROM_X, BLOCKS = {spec.slots}, {spec.from_h}, {spec.from_x}, {spec.blocks}
 GATE = {spec.gate}
@@ -57,12 +58,15 @@ LOG_HEAD = 64'''
 
 def _dispatch(name: str, arguments: str, tiles: dict[int, str]) -> str:
     """A function that runs the largest tile that fits and returns how many rows that was."""
-    made = "\n".join(f"{name}_{rows} = {tile}" for rows, tile in tiles.items())
     tests = "".join(
         f"    if left >= {rows}:\n        {name}_{rows}({arguments})\n        return {rows}\n"
         for rows in tiles
     )
-    return f"{made}\n\n\n{NJIT}def {name}(left, {arguments}):\n{tests}    return 1"
+    return f"{_instances(name, tiles)}\n\n\n{NJIT}def {name}(left, {arguments}):\n{tests}    return 1"
+
+
+def _instances(name: str, tiles: dict[int, str]) -> str:
+    return "\n".join(f"{name}_{rows} = {tile}" for rows, tile in tiles.items())
 
 
 def gradient_vectors(rows: int) -> int:
@@ -75,11 +79,12 @@ def _gradient_rows(spec: Spec) -> str:
     tests = "".join(
         f"    if left >= {rows}:\n"
         f"        for j in range(0, columns, {gradient_vectors(rows)} * VB):\n"
-        f"            gradient_tiles_{rows}(a, la, sa, b + j, lb, sb, c + j, lc, counts, steps)\n"
+        f"            gradient_tile_{rows}(a, la, sa, b + j, lb, sb, c + j, lc, counts, steps)\n"
         f"        return {rows}\n"
         for rows in spec.rows
     )
-    return f"{NJIT}def gradient_rows(left, columns, a, la, sa, b, lb, sb, c, lc, counts, steps):\n{tests}    return 1"
+    arguments = "left, columns, a, la, sa, b, lb, sb, c, lc, counts, steps"
+    return f"{NJIT}def gradient_rows({arguments}):\n{tests}    return 1"
 
 
 def _loads(base: str, indices: tuple[int, ...] | range) -> str:
@@ -90,6 +95,8 @@ def _loads(base: str, indices: tuple[int, ...] | range) -> str:
 def _pointwise_forward(spec: Spec) -> str:
     slots = range(0, spec.slots * spec.blocks, spec.blocks)
     stores = "".join(f"            vstore(at + {i} * VB, saved[{i}])\n" for i in range(spec.saved))
+    z = _loads("p", slots)
+    carried = _loads("old", spec.carried)
     return f"""{NJIT}def pointwise_forward(rows, z, h, new, lh, past, record, lr):
     for r in range(rows):
         for q in range(BLOCKS):
@@ -97,18 +104,21 @@ def _pointwise_forward(spec: Spec) -> str:
             old = past + r * lr + q * SAVED * VB
             at = record + r * lr + q * SAVED * VB
             row = r * lh + q * VB
-            value, saved = cell_forward({_loads("p", slots)}, vload(h + row), {_loads("old", spec.carried)})
+            value, saved = cell_forward({z}, vload(h + row), {carried})
             vstore(new + row, value)
 {stores}"""
 
 
 def _pointwise_backward(spec: Spec) -> str:
     carried = range(len(spec.carried))
+    past = _loads("old", spec.carried)
     above = "(" + "".join(f"vload(e + {i} * le), " for i in carried) + ")"
     stores = "".join(f"            vstore(p + {i} * 4 * units, g[{i}])\n" for i in range(spec.slots))
     stores += "            vstore(d, direct)\n" if spec.direct else ""
     stores += "".join(f"            vstore(e + {i} * le, back[{i}])\n" for i in carried)
-    return f"""{NJIT}def pointwise_backward(rows, units, h, new, lh, past, record, lr, dh, ld, ds, le, dz, lz):
+    saved = _loads("at", range(spec.saved))
+    arguments = "rows, units, h, new, lh, past, record, lr, dh, ld, ds, le, dz, lz"
+    return f"""{NJIT}def pointwise_backward({arguments}):
     for r in range(rows):
         for q in range(units // LANES):
             at = record + r * lr + q * SAVED * VB
@@ -117,8 +127,6 @@ def _pointwise_backward(spec: Spec) -> str:
             d = dh + r * ld + q * VB
             e = ds + r * ld + q * VB
             p = dz + r * lz + q * VB
-            saved = {_loads("at", range(spec.saved))}
-            g, direct, back = cell_backward(
-                saved, {_loads("old", spec.carried)}, vload(h + row), vload(new + row), vload(d), {above}
-            )
+            h_, new_, d_ = vload(h + row), vload(new + row), vload(d)
+            g, direct, back = cell_backward({saved}, {past}, h_, new_, d_, {above})
 {stores}"""

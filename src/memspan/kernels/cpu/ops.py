@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ def cell_of(variant: str, D: int, H: int, biases: int) -> Cell:
     """Return the cell of a variant."""
     name, nonlinearity = variant.split(":")
     extra = {"nonlinearity": nonlinearity} if nonlinearity else {}
-    return CELLS.resolve(name)(D, H, biases=biases, **extra)  # type: ignore[no-any-return]
+    return CELLS.resolve(name)(D, H, biases=biases, **extra)
 
 
 _SPECS: dict[str, Spec] = {}
@@ -64,7 +64,8 @@ def unroll_op(
     """Unroll a cell; return outputs, last states, carried states, and what backward needs."""
     plan = _plan(x, weight_ih, weight_hh, lengths, resets, variant, keep, chunk)
     given = _given(x, state, weight_ih, weight_hh, bias_ih, bias_hh, lengths, resets)
-    return engine.run_forward(plan, given, outputs, states)  # type: ignore[return-value]
+    made = engine.run_forward(plan, given, outputs, states)
+    return made[0], made[1], made[2], made[3]
 
 
 @torch.library.custom_op("memspan::unroll_backward", mutates_args=(), device_types="cpu")
@@ -87,14 +88,16 @@ def _given(x: Tensor, *rest: Tensor | None) -> engine.Given:
     lengths = rest[5]
     if not x.dtype.is_floating_point:
         x = x.to(torch.int64)
-    check_values(x, rest[1].shape[-1], lengths)  # type: ignore[union-attr]
-    return engine.Given(x.contiguous(), *(None if t is None else t.contiguous() for t in rest))  # type: ignore[arg-type]
+    weight_ih = cast(Tensor, rest[1])
+    check_values(x, weight_ih.shape[-1], lengths)
+    whole: list[Any] = [None if t is None else t.contiguous() for t in rest]
+    return engine.Given(x.contiguous(), *whole)
 
 
 @unroll_op.register_fake
-def _(
+def _(  # type: ignore[no-untyped-def]
     x, state, weight_ih, weight_hh, bias_ih, bias_hh, lengths, resets, variant, outputs, states, keep, chunk
-):  # type: ignore[no-untyped-def]
+):
     plan = _plan(x, weight_ih, weight_hh, lengths, resets, variant, keep, chunk)
     R, T, B, H = plan.R, plan.T, plan.B, plan.H
     return (
@@ -106,7 +109,7 @@ def _(
 
 
 @unroll_backward_op.register_fake
-def _(
+def _(  # type: ignore[no-untyped-def]
     d_outputs,
     d_last,
     d_states,
@@ -122,7 +125,7 @@ def _(
     variant,
     chunk,
     wants,
-):  # type: ignore[no-untyped-def]
+):
     given = (x, state, weight_ih, weight_hh, bias_ih, bias_hh)
     return [weight_hh.new_empty(t.shape if w else (0,)) for t, w in zip(given, wants, strict=True)]
 
@@ -170,7 +173,7 @@ def _backward_twice(ctx: Any, above: list[Tensor | None]) -> tuple[Any, ...]:
         found = _reference_gradients(ctx.variant, whole[:3], whole[3:], lengths, resets)
         return tuple(g for g, want in zip(found, wants, strict=True) if want and g is not None)
 
-    _, pull = torch.func.vjp(gradients, *inputs)
+    pull = torch.func.vjp(gradients, *inputs)[1]
     found = iter(pull(tuple(g for g, want in zip(above, wants, strict=True) if want)))
     grads: list[Any] = [next(found) if use else None for use in floats]
     return (*grads[:3], None, *grads[3:], None, None, None, None, None)
@@ -188,7 +191,7 @@ def _reference_gradients(
 
     def forward(*inputs: Tensor) -> tuple[Tensor, ...]:
         left = iter(inputs)
-        x, state, *weights = (next(left) if use else t for t, use in zip(given, used, strict=True))
+        x, state, *weights = [next(left) if use else t for t, use in zip(given, used, strict=True)]
         p = {name: value for name, value in zip(names, weights, strict=True) if value is not None}
         every, last, states, _ = unroll_reference(
             cell, p, x, tuple(state.unbind(0)), lengths=lengths, resets=resets
@@ -200,7 +203,7 @@ def _reference_gradients(
             out.append(torch.stack([states[name] for name in cell.states[1:]], 1))
         return tuple(out)
 
-    _, pull = torch.func.vjp(forward, *(t for t, use in zip(given, used, strict=True) if use))
+    pull = torch.func.vjp(forward, *(t for t, use in zip(given, used, strict=True) if use))[1]
     found = iter(pull(tuple(d for d in (d_last, d_outputs, d_states) if d is not None)))
     return [next(found) if use else None for use in used]
 
@@ -278,9 +281,9 @@ class _Backward(torch.autograd.Function):
 
 def call_unroll(*args: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Call ``unroll_op`` in a way that every transform around it understands."""
-    return _Unroll.apply(*args) if peek_interpreter_stack() else unroll_op(*args)  # type: ignore[no-any-return, no-untyped-call]
+    return _Unroll.apply(*args) if peek_interpreter_stack() else unroll_op(*args)
 
 
 def call_backward(*args: Any) -> Any:
     """Call ``unroll_backward_op`` in a way that every transform around it understands."""
-    return _Backward.apply(*args) if peek_interpreter_stack() else unroll_backward_op(*args)  # type: ignore[no-untyped-call]
+    return _Backward.apply(*args) if peek_interpreter_stack() else unroll_backward_op(*args)

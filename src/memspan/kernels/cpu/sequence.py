@@ -296,7 +296,7 @@ def forward_unit(j):
         t0 = t1
 
 
-@nb.njit(ENTRY, cache=True, **OPTIONS)
+@nb.njit(ENTRY, cache=True, **FAST)
 def forward(jobs, first, last):
     """Run the units first … last − 1 forward; units of one replica share their packed weights."""
     flush_denormals(jobs[first].modes)
@@ -488,7 +488,7 @@ def write_d_state(j, n):
             copy_floats(to, j.ds + (part * j.rows + r) * j.ld, j.H)
 
 
-@nb.njit(ENTRY, cache=True, **OPTIONS)
+@nb.njit(ENTRY, cache=True, **FAST)
 def backward(jobs, first, last):
     """Run the units first … last − 1 backward; units of one replica share their packed weights."""
     flush_denormals(jobs[first].modes)
@@ -524,7 +524,7 @@ def add_column(first, target, stride, source, count):
         fstore(target + k * stride, value if first else fload(target + k * stride) + value)
 
 
-@nb.njit(ENTRY, cache=True, **OPTIONS)
+@nb.njit(ENTRY, cache=True, **FAST)
 def gather(jobs, first, last):
     """Sum the tiles' weight gradients in the order of the tiles, into torch's layout."""
     packed = -1

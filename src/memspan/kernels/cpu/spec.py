@@ -48,7 +48,7 @@ class Spec:
     @property
     def gate_rows(self) -> tuple[int, ...]:
         """Row counts of the forward register tiles."""
-        return LAYOUT[self.lanes]["gates"][self.slots]  # type: ignore[index,no-any-return]
+        return LAYOUT[self.lanes]["gates"][self.slots]  # type: ignore[index]
 
     @property
     def rows(self) -> tuple[int, ...]:
@@ -65,7 +65,7 @@ class Spec:
 
     def input_row(self, H: int, D: int) -> int:
         """Return the floats of one row [h | 1 | x], padded so that rows do not share cache sets."""
-        return round_up(max(self.wide(H), self.units(H), H + 1 + D), 16) + 0
+        return round_up(max(self.wide(H), self.units(H), H + 1 + D), 16)
 
     def gradient_columns(self, H: int) -> int:
         """Return the columns of dz, a multiple of four vectors."""

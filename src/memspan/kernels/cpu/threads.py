@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import itertools
 import os
 import sys
 import threading
@@ -65,7 +66,7 @@ def share(count: int, threads: int) -> list[tuple[int, int]]:
     """Return contiguous shares (first, last) of count units, one a thread."""
     threads = max(1, min(threads, count))
     edges = [count * k // threads for k in range(threads + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
 def run(work: Callable[[int, int], None], shares: list[tuple[int, int]]) -> None:
