@@ -1,6 +1,20 @@
 """Recurrent layers in place of ``torch.nn``'s, and any cell of your own as a layer."""
 
+from memspan.layers.one_step import GRUCell, LSTMCell, OneStep, RNNCell
 from memspan.layers.recurrent import Recurrent
 from memspan.layers.torch_like import GRU, LSTM, RNN
+from memspan.layers.windows import Stream, detached, truncated
 
-__all__ = ["GRU", "LSTM", "RNN", "Recurrent"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "GRUCell",
+    "LSTMCell",
+    "OneStep",
+    "RNNCell",
+    "Recurrent",
+    "Stream",
+    "detached",
+    "truncated",
+]

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from memspan.cells.cell import Cell
 from memspan.errors import ArgumentError, ShapeError
 from memspan.layers.form import Form
 from memspan.layers.layout import Layout
@@ -24,6 +25,11 @@ def whole(name: str, value: Any, least: int = 1) -> int:
     if value < least:
         raise ArgumentError(f"{name}={value!r}: expected at least {least}")
     return int(value)
+
+
+def sizes(input_size: Any, hidden_size: Any, bias: Any) -> tuple[int, int, int]:
+    """Return a cell's first three arguments: D, H and the number of biases."""
+    return whole("input_size", input_size), whole("hidden_size", hidden_size), 2 if bias else 0
 
 
 def share(name: str, value: Any) -> float:
@@ -70,21 +76,29 @@ def same_kind(name: str, x: Tensor, weight: Tensor) -> None:
 
 def state_of(layer: Form, hx: Any, layout: Layout, batch: int) -> tuple[Tensor, ...]:
     """Return the parts of an initial state, each (R, layers·directions, B, H), or refuse it."""
-    names = layer.cell.states
-    parts = (hx,) if isinstance(hx, Tensor) else hx
-    if not isinstance(parts, (tuple, list)) or len(parts) != len(names) or (len(names) > 1) != (parts is hx):
-        wanted = "one tensor" if len(names) == 1 else f"a tuple ({', '.join(f'{n}_0' for n in names)})"
-        raise ShapeError(f"hx is {_told(hx)}; expected {wanted}")
     shape = (
         *((layer.replicas,) if layout.replicas else ()),
         layer.num_layers * layer.directions,
         *((batch,) if layout.batched else ()),
         layer.hidden_size,
     )
-    for name, part in zip(names, parts, strict=True):
+    return tuple(layout.state_inward(part) for part in parts_of(layer.cell, hx, shape, layer.weight))
+
+
+def parts_of(cell: Cell, hx: Any, shape: tuple[Any, ...], like: Tensor) -> tuple[Tensor, ...]:
+    """Return the parts of a cell's state, each of this very shape, or refuse it; None is the cell's own."""
+    if hx is None:
+        return cell.initial_state(*shape[:-1], like=like)
+    several = len(cell.states) > 1
+    given = isinstance(hx, (tuple, list))
+    if given != several or (given and len(hx) != len(cell.states)):
+        wanted = f"a tuple ({', '.join(f'{n}_0' for n in cell.states)})" if several else "one tensor"
+        raise ShapeError(f"hx is {_told(hx)}; expected {wanted}")
+    parts = tuple(hx) if given else (hx,)
+    for name, part in zip(cell.states, parts, strict=True):
         exactly(f"hx: {name}_0", part, shape)
-        same_kind(f"hx: {name}_0", part, layer.weight)
-    return tuple(layout.state_inward(part) for part in parts)
+        same_kind(f"hx: {name}_0", part, like)
+    return parts
 
 
 def _told(hx: Any) -> str:

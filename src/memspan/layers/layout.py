@@ -40,6 +40,10 @@ class Layout:
         """Return one value a step, (R?, T, B?), as (R, T, B)."""
         return self.inward(marks.unsqueeze(-1)).squeeze(-1)
 
+    def marks_outward(self, marks: Tensor) -> Tensor:
+        """Return one value a step, (R, T, B), in the caller's layout."""
+        return self.outward(marks.unsqueeze(-1)).squeeze(-1)
+
     def state_inward(self, s: Tensor) -> Tensor:
         """Return (R?, layers·directions, B?, H) as (R, layers·directions, B, H)."""
         s = s if self.replicas else s.unsqueeze(0)

@@ -17,6 +17,7 @@ from memspan.kernels.unroll import KERNELS, KernelName
 from memspan.layers import checks, packed
 from memspan.layers.call import Call, full_precision
 from memspan.layers.checks import Lengths
+from memspan.layers.exporting import unroll_by_scan
 from memspan.layers.weights import Initial
 
 Resets = Tensor | tuple[Tensor, Tensor]
@@ -218,7 +219,8 @@ class Recurrent(nn.Module):
         p = {name: getattr(self, full) for name, full in self._names[number].items()}
         if self.replicas is None:
             p = {name: value.unsqueeze(0) for name, value in p.items()}
-        made = unroll(
+        unrolled = unroll_by_scan if torch.compiler.is_exporting() else unroll
+        made = unrolled(
             self._cells[k],
             p,
             call.turned(x, d),

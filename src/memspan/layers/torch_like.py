@@ -44,7 +44,7 @@ class RNN(Recurrent):
         dtype: Any = None,
         **more: Any,
     ) -> None:
-        sizes = _sizes(input_size, hidden_size, bias)
+        sizes = checks.sizes(input_size, hidden_size, bias)
         super().__init__(
             rnn.RNN(*sizes, nonlinearity=nonlinearity), num_layers, batch_first=batch_first,
             dropout=dropout, bidirectional=bidirectional, device=device, dtype=dtype, **more,
@@ -84,7 +84,7 @@ class GRU(Recurrent):
         **more: Any,
     ) -> None:
         super().__init__(
-            gru.GRU(*_sizes(input_size, hidden_size, bias)), num_layers, batch_first=batch_first,
+            gru.GRU(*checks.sizes(input_size, hidden_size, bias)), num_layers, batch_first=batch_first,
             dropout=dropout, bidirectional=bidirectional, device=device, dtype=dtype, **more,
         )  # fmt: skip
 
@@ -134,15 +134,7 @@ class LSTM(Recurrent):
                 f"proj_size={proj_size}: projections are not served; put an nn.Linear behind the layer"
             )
         super().__init__(
-            lstm.LSTM(*_sizes(input_size, hidden_size, bias)), num_layers, batch_first=batch_first,
+            lstm.LSTM(*checks.sizes(input_size, hidden_size, bias)), num_layers, batch_first=batch_first,
             dropout=dropout, bidirectional=bidirectional, device=device, dtype=dtype, **more,
         )  # fmt: skip
         self.proj_size = 0
-
-
-def _sizes(input_size: int, hidden_size: int, bias: bool) -> tuple[int, int, int]:
-    return (
-        checks.whole("input_size", input_size),
-        checks.whole("hidden_size", hidden_size),
-        2 if bias else 0,
-    )
