@@ -1,0 +1,78 @@
+"""Random cases for kernel tests, and what a call gives: outputs, states and every gradient."""
+
+import torch
+
+from memspan.cells import CELLS
+from memspan.kernels import unroll
+
+VARIANTS = [
+    (name, extra)
+    for name in CELLS
+    for extra in ([{"nonlinearity": "tanh"}, {"nonlinearity": "relu"}] if name == "rnn" else [{}])
+]
+IDS = ["-".join([name, *extra.values()]) for name, extra in VARIANTS]
+
+
+def make(variant, R=1, T=5, B=3, D=2, H=7, biases=2, symbols=False, seed=0):
+    """Return cell, parameters, inputs and initial state of a seeded case."""
+    name, extra = variant
+    g = torch.Generator().manual_seed(seed)
+    cell = CELLS.resolve(name)(D, H, biases=biases, **extra)
+    p = {key: torch.randn(R, *shape, generator=g) / H**0.5 for key, shape in cell.parameter_shapes().items()}
+    x = torch.randn(R, T, B, D, generator=g)
+    if symbols:
+        x = torch.randint(0, D, (R, T, B), generator=g)
+    state = tuple(torch.randn(R, B, H, generator=g) / 2 for _ in cell.states)
+    return cell, p, x, state
+
+
+def run(case, kernel, dtype=torch.float32, pack=(0, None), **options):
+    """Return name → tensor: outputs, last state, every state, and the gradients of a random weighting.
+
+    pack: (r, R) weighs a replica that runs alone as replica r of a pack of R.
+    """
+    cell, p, x, state = case
+
+    def leaf(tensor):
+        return tensor.to(dtype).clone().requires_grad_() if tensor.dtype.is_floating_point else tensor
+
+    p, x, state = {k: leaf(v) for k, v in p.items()}, leaf(x), tuple(leaf(s) for s in state)
+    made = unroll(cell, p, x, state, kernel=kernel, return_states=True, **options)
+    assert made.kernel == kernel
+    values = {"outputs": made.outputs, **{f"state {k}": s for k, s in enumerate(made.state)}}
+    values |= {f"states {name}": s for name, s in made.states.items()}
+    g = torch.Generator().manual_seed(99)
+    r, R = pack[0], pack[1] or x.shape[0]
+    total = 0.0
+    for value in values.values():
+        weights = torch.randn(R, *value.shape[1:], generator=g)[r : r + value.shape[0]]
+        total = total + (value * weights.to(dtype)).sum()
+    total.backward()
+    out = {name: value.detach() for name, value in values.items()}
+    leaves = {**p, "x": x, **{f"initial {k}": s for k, s in enumerate(state)}}
+    for name, tensor in leaves.items():
+        if tensor.dtype.is_floating_point:
+            out[f"d {name}"] = torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
+    return out
+
+
+def error(got, want):
+    """Return the largest error over the largest true value, and where; infinite where got is not finite."""
+    worst, where = 0.0, ""
+    assert got.keys() == want.keys()
+    for name in want:
+        assert got[name].shape == want[name].shape, name
+        if want[name].numel():
+            a, b = got[name].double(), want[name].double()
+            size = float(b.abs().max()) or 1.0
+            here = float((a - b).abs().max()) / size
+            if not here <= worst:
+                worst, where = here, name
+    return worst, where
+
+
+def same_bits(got, want):
+    """Whether every tensor is equal, NaN counting as equal to NaN."""
+    return got.keys() == want.keys() and all(
+        torch.equal(got[k].nan_to_num(1e30), want[k].nan_to_num(1e30)) for k in want
+    )
