@@ -12,6 +12,7 @@ from typing import Annotated, Any, Protocol, Union, get_args, get_origin, get_ty
 import tyro
 
 from memspan.cli.doctor import Doctor
+from memspan.cli.export import Export
 from memspan.cli.reproduce import Reproduce
 from memspan.cli.runs import RunsExport, RunsImport, RunsList, RunsStatus
 from memspan.cli.train import Train
@@ -40,6 +41,7 @@ VERBS: dict[str, type | Group] = {
         "Look into the ledger, take runs out or in.",
         {"status": RunsStatus, "list": RunsList, "export": RunsExport, "import": RunsImport},
     ),
+    "export": Export,
     "doctor": Doctor,
 }
 

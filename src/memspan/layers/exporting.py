@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch._higher_order_ops.scan import scan
 
 from memspan.cells.cell import Cell, Parameters, State
 from memspan.errors import KernelRefusal
@@ -39,24 +38,41 @@ def unroll_by_scan(
         state = cell.initial_state(x.shape[0], x.shape[2], like=x)
     given = _steps(x, times, lengths, resets)
 
-    def step(state: State, now: dict[str, Tensor]) -> tuple[State, dict[str, Tensor]]:
-        live = now.get("live")
-        if "cut" in now:
-            state = tuple(s.masked_fill(now["cut"], 0.0) for s in state)
-        new = cell.step(p, now["x"], state, now.get("time"))
-        gates = cell.gate_values(p, now["x"], state) if return_gates else {}
-        told = {f"state {n}": v for n, v in zip(cell.states, new, strict=True)}
-        told |= {f"gate {n}": v for n, v in gates.items()}
-        if live is None:
-            return new, {n: v.clone() for n, v in told.items()}  # a scan must not return a tensor twice
-        kept = tuple(torch.where(live, a, b) for a, b in zip(new, state, strict=True))
-        return kept, {n: v.masked_fill(~live, 0.0) for n, v in told.items()}
-
-    last, made = scan(step, state, given)
+    body = _Body(cell, tuple(p), tuple(given), return_gates)
+    begin = [s.clone(memory_format=torch.contiguous_format) for s in state]  # scan compares strides
+    flat = torch.ops.higher_order.scan(body, begin, list(given.values()), tuple(p.values()))
+    last, rest = tuple(flat[: len(state)]), flat[len(state) :]
+    made = dict(zip(body.told, rest, strict=True))
     made = {name: value.transpose(0, 1) for name, value in made.items()}
     states = {n: made[f"state {n}"] for n in cell.states} if return_states else None
     gates = {n: made[f"gate {n}"] for n in cell.gates} if return_gates else None
     return Unrolled(made[f"state {cell.states[0]}"], last, states, gates, "reference", "exporting")
+
+
+class _Body:
+    """One step as a function of tensors alone: state, what the step reads, weights."""
+
+    def __init__(
+        self, cell: Cell, weights: tuple[str, ...], reads: tuple[str, ...], return_gates: bool
+    ) -> None:
+        self.cell, self.weights, self.reads, self.return_gates = cell, weights, reads, return_gates
+        gates = cell.gates if return_gates else ()
+        self.told = [*(f"state {n}" for n in cell.states), *(f"gate {n}" for n in gates)]
+
+    def __call__(self, *flat: Tensor) -> tuple[Tensor, ...]:
+        cell, states, reads = self.cell, len(self.cell.states), len(self.reads)
+        state = tuple(flat[:states])
+        now = dict(zip(self.reads, flat[states : states + reads], strict=True))
+        p = dict(zip(self.weights, flat[states + reads :], strict=True))
+        if "cut" in now:
+            state = tuple(s.masked_fill(now["cut"], 0.0) for s in state)
+        new = cell.step(p, now["x"], state, now.get("time"))
+        gates = cell.gate_values(p, now["x"], state) if self.return_gates else {}
+        told = [*new, *(gates[name] for name in cell.gates if self.return_gates)]
+        if "live" not in now:
+            return (*new, *(value.clone() for value in told))  # a scan must not return a tensor twice
+        kept = (torch.where(now["live"], a, b) for a, b in zip(new, state, strict=True))
+        return (*kept, *(value.masked_fill(~now["live"], 0.0) for value in told))
 
 
 def _steps(
