@@ -3,10 +3,10 @@
 import pytest
 import torch
 from kernel_cases import IDS, VARIANTS, error, make, run
-from tolerances import TOLERANCES
 
 from memspan.kernels import unroll
 from memspan.kernels.cpu import engine
+from tolerances import TOLERANCES
 
 SHAPES = [  # R, T, B, D, H
     (1, 3, 4, 1, 16),

@@ -81,7 +81,7 @@ def unroll_backward_op(
     want = dict(zip(GRADIENTS, wants, strict=True))
     from_above = [None if d is None else d.contiguous() for d in (d_outputs, d_last, d_states)]
     grads = engine.run_backward(plan, given, saved, from_above, want)
-    return [grads[name] if want[name] else x.new_empty(0) for name in GRADIENTS]
+    return [grads[name] if want[name] else state.new_empty(0) for name in GRADIENTS]
 
 
 def _given(x: Tensor, *rest: Tensor | None) -> engine.Given:
