@@ -26,6 +26,9 @@ class Registry(Mapping[str, str]):
         except KeyError:
             raise UnknownNameError(self.kind, name, self._table) from None
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._table
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._table)
 

@@ -83,7 +83,7 @@ class Recurrent(nn.Module):
             raise ArgumentError(f"cell is {cell!r}; expected an instance of a Cell, for instance LSTM(3, 5)")
         if kernel not in KERNELS:
             raise ArgumentError(f"kernel={kernel!r}: expected one of {', '.join(KERNELS)}")
-        self.cell, self.kernel = cell, kernel
+        self.cell, self.kernel = named(cell), kernel
         self.input_size, self.hidden_size = cell.input_size, cell.hidden_size
         self.bias, self.num_layers = cell.biases > 0, checks.whole("num_layers", num_layers)
         self.batch_first, self.dropout = bool(batch_first), checks.share("dropout", dropout)
@@ -233,6 +233,14 @@ class Recurrent(nn.Module):
             return_gates=return_gates,
         )
         return call.turned_back(made, d)
+
+
+def named(cell: Cell) -> Cell:
+    """Return a copy of a cell; where its class gives it no name, it has its class's."""
+    cell = copy.copy(cell)
+    if not hasattr(cell, "name"):
+        vars(cell)["name"] = type(cell).__name__
+    return cell
 
 
 def _stacked(
