@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
+from functools import cache
+from importlib import util
 from typing import Literal, NamedTuple
 
 import torch
@@ -68,6 +72,12 @@ def choose(
     return Choice("reference", refusal)
 
 
+@cache
+def _has_cpu_room(name: str) -> bool:
+    """Whether a cell's room brings its pointwise part for the CPU kernel."""
+    return util.find_spec(f"memspan.cells.{name}.cpu") is not None
+
+
 def _refusal(cell: Cell, dtype: torch.dtype, device: torch.device, return_gates: bool) -> str | None:
     """Return why the CPU kernel cannot serve a case, or None."""
     if device.type != "cpu":
@@ -76,11 +86,20 @@ def _refusal(cell: Cell, dtype: torch.dtype, device: torch.device, return_gates:
         return f"the dtype is {str(dtype).removeprefix('torch.')}, the kernel computes in float32"
     if cell.name not in CELLS or type(cell) is not CELLS.resolve(cell.name):
         return f"{type(cell).__name__} is not a cell of the registry"
+    if not _has_pointwise_part(cell.name):
+        return f"cells/{cell.name} has no cpu.py, the part of a cell that the kernel needs"
+    if not _has_cpu_room(cell.name):
+        return f"the cell {cell.name} has no cpu.py yet"
     if return_gates:
         return "gates are returned by the reference only"
     if forward_ad._current_level >= 0:
         return "forward-mode derivatives go through the reference only"
     return None
+
+
+@functools.cache
+def _has_pointwise_part(name: str) -> bool:
+    return importlib.util.find_spec(f"memspan.cells.{name}.cpu") is not None
 
 
 def unroll(
@@ -123,6 +142,7 @@ def unroll(
     if chunk is not None and chunk < 0:
         raise ArgumentError(f"chunk={chunk}: expected at least 0, or None")
     _check(cell, p, x, state, times, lengths, resets)
+    times = cell.clock(times, x.shape[1], x.device)
     like = p["weight_hh"]
     choice = choose(cell, dtype=like.dtype, device=like.device, kernel=kernel, return_gates=return_gates)
     if state is None:

@@ -14,7 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+LINE = 64  # bytes of a cache line; a vector that straddles two costs twice
 SMALL = 2**16  # bytes below which torch's own allocator is as good
+STEP = 2**18  # buffers are made in multiples of so many bytes, so that similar sizes share them
 SHELF = 2**30  # bytes kept for later at most
 _shelf: collections.deque[np.ndarray] = collections.deque()
 
@@ -32,9 +34,9 @@ def lease(shape: tuple[int, ...]) -> Tensor:
     size = 4 * math.prod(shape)
     if size < SMALL:
         return torch.empty(shape)
-    whole = _from_shelf(size)
-    lent = whole.view(_Lease)
-    return torch.from_numpy(lent)[: size // 4].view(shape)
+    whole = _from_shelf(size + LINE)
+    skip = -whole.ctypes.data % LINE // 4
+    return torch.from_numpy(whole.view(_Lease))[skip : skip + size // 4].view(shape)
 
 
 def _from_shelf(size: int) -> np.ndarray:
