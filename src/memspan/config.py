@@ -33,7 +33,7 @@ class Recipe:
     """
 
     cell: str = "lstm"
-    """Recurrent unit: rnn, gru or lstm."""
+    """Recurrent unit: rnn, gru, lstm or peephole_lstm."""
     hidden: int = 128
     """Hidden units H."""
     nonlinearity: Literal["tanh", "relu"] = "tanh"
@@ -75,7 +75,7 @@ class Recipe:
             _require(math.isfinite(value) and value > 0, name, value, "a positive number")
         _require(math.isfinite(self.clip) and self.clip >= 0, "clip", self.clip, "0 (off) or positive")
         _require(0 <= self.momentum < 1, "momentum", self.momentum, "in [0, 1)")
-        if self.bias in ("forget_one", "chrono") and self.cell != "lstm":
+        if self.bias in ("forget_one", "chrono") and self.cell not in ("lstm", "peephole_lstm"):
             raise ArgumentError(
                 f"bias {self.bias!r} sets a forget gate; cell {self.cell!r} has none, use lstm"
             )

@@ -8,5 +8,6 @@ CELLS = Registry(
         "rnn": "memspan.cells.rnn.equations:RNN",
         "gru": "memspan.cells.gru.equations:GRU",
         "lstm": "memspan.cells.lstm.equations:LSTM",
+        "peephole_lstm": "memspan.cells.peephole_lstm.equations:PeepholeLSTM",
     },
 )

@@ -6,6 +6,7 @@ import abc
 from collections.abc import Mapping
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,8 +34,8 @@ class Cell(abc.ABC):
     """
 
     name: ClassVar[str]
-    gates: ClassVar[tuple[str, ...]] = ()
-    states: ClassVar[tuple[str, ...]] = ("h",)
+    gates: tuple[str, ...] = ()
+    states: tuple[str, ...] = ("h",)
 
     def __init__(self, input_size: int, hidden_size: int, biases: int = 2) -> None:
         if input_size < 1 or hidden_size < 1 or biases not in (0, 1, 2):
@@ -59,6 +60,22 @@ class Cell(abc.ABC):
     def parameter_count(self) -> int:
         """Return the number of weights and biases, whatever T and B."""
         return sum(int(torch.Size(shape).numel()) for shape in self.parameter_shapes().values())
+
+    def own_initial(self, seed: int) -> dict[str, np.ndarray]:
+        """Return name → initial values of the parameters that are neither weights nor biases; here none."""
+        return {}
+
+    def clock(self, times: Tensor | None, steps: int, device: torch.device) -> Tensor | None:
+        """Return the times a call over T steps runs on; a cell without a clock does not look at them.
+
+        Shapes:
+            times (T,) or (R, T, B).
+        """
+        return times
+
+    def in_evaluation(self) -> Cell:
+        """Return the cell to evaluate with: the same, unless its equations have a part for training only."""
+        return self
 
     def initial_state(self, *leading: int, like: Tensor) -> State:
         """Return the zero state, every part (*leading, H), with the dtype and device of ``like``."""

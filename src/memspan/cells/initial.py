@@ -81,8 +81,10 @@ def initial_parameters(
         ArgumentError: forget_one or chrono on a cell without input and forget gates.
     """
     draw, gates = matrix(init, cell.hidden_size), max(1, len(cell.gates))
-    values: dict[str, np.ndarray] = {}
+    values = cell.own_initial(seed)
     for name, shape in cell.parameter_shapes().items():
+        if name in values:
+            continue
         g = stream(seed, f"initial {name}")
         if len(shape) == 2:
             rows = shape[0] // gates
@@ -93,7 +95,7 @@ def initial_parameters(
 
 
 def initial_bias(cell: Cell, name: str, g: np.random.Generator, bias: str, longest: int) -> np.ndarray:
-    """Draw one bias vector (G·H,) by scheme; a second bias (``bias_hh``) stays zero unless torch's."""
+    """Draw one vector by scheme; all but ``bias_ih`` (G·H,) stay zero unless torch's."""
     rows, hidden = cell.parameter_shapes()[name][0], cell.hidden_size
     if bias == "torch":
         return _torch_bound(hidden)(g, rows, 1)[:, 0]
