@@ -61,7 +61,7 @@ def _kernels(warm: bool) -> dict[str, dict[str, str]]:
     chosen = {}
     for name in CELLS:
         cell = CELLS.resolve(name)(1, 128)
-        if warm:
+        if warm and choose(cell).kernel == "cpu":
             print(f"compiling {name} …", file=sys.stderr)
             _compile(cell)
         for dtype in (torch.float32, torch.float64):
