@@ -59,7 +59,7 @@ def openness(
         ArgumentError: see ``check_gate``.
 
     Example:
-        >>> openness([0, 1.5, 3, 4.5, 6, 14], period=15, open_ratio=0.4).tolist()
+        >>> openness([0, 1.5, 3, 4.5, 6, 14], period=15, open_ratio=0.4).round(9).tolist()
         [0.0, 0.5, 1.0, 0.5, 0.0, 0.0]
     """
     check_gate(period, open_ratio, shift, leak)
