@@ -23,9 +23,7 @@ def module_text(spec: Spec) -> str:
         _header(spec),
         _dispatch("gate_rows", "a, la, start, shift, w, H, D, z", gate),
         _dispatch("product_set_rows", "a, la, w, K, c, lc", put),
-        _dispatch("product_add_rows", "a, la, w, K, c, lc", add)
-        if spec.direct
-        else "product_add_rows = None",
+        _dispatch("product_add_rows", "a, la, w, K, c, lc", add),
         _instances("gradient_tile", gradient),
         _gradient_rows(spec),
         _pointwise_forward(spec),

@@ -358,17 +358,18 @@ def add_from_above(j, n, t):
 
 @nb.njit(**OPTIONS)
 def back_through_product(j, n, dz):
-    """dh (+)= dz · W_hh."""
-    K, width = FROM_H * units_of(j.H), 2 * LANES
+    """dh (+)= dz · W_hh, a slot at a time, so that its part of the panel stays in the first cache."""
+    K, width = units_of(j.H), 2 * LANES
     for p in range((j.H + width - 1) // width):
-        w, c = j.panels_h + 4 * p * K * width, j.dh + 4 * p * width
-        r = 0
-        while r < n:
-            a, at = dz + r * j.lz, c + r * j.ld
-            if DIRECT:
-                r += product_add_rows(n - r, a, j.lz, w, K, at, j.ld)
-            else:
-                r += product_set_rows(n - r, a, j.lz, w, K, at, j.ld)
+        for slot in range(FROM_H):
+            w = j.panels_h + 4 * (p * FROM_H + slot) * K * width
+            r = 0
+            while r < n:
+                a, c = dz + r * j.lz + 4 * slot * K, j.dh + r * j.ld + 4 * p * width
+                if DIRECT or slot > 0:
+                    r += product_add_rows(n - r, a, j.lz, w, K, c, j.ld)
+                else:
+                    r += product_set_rows(n - r, a, j.lz, w, K, c, j.ld)
 
 
 @nb.njit(**OPTIONS)
