@@ -13,6 +13,7 @@ import tyro
 
 from memspan.cli.doctor import Doctor
 from memspan.cli.export import Export
+from memspan.cli.gate import Gate
 from memspan.cli.reproduce import Reproduce
 from memspan.cli.runs import RunsExport, RunsImport, RunsList, RunsStatus
 from memspan.cli.train import Train
@@ -42,6 +43,7 @@ VERBS: dict[str, type | Group] = {
         {"status": RunsStatus, "list": RunsList, "export": RunsExport, "import": RunsImport},
     ),
     "export": Export,
+    "gate": Gate,
     "doctor": Doctor,
 }
 
@@ -107,16 +109,21 @@ def _check_flags(given: Sequence[str], verb: type) -> None:
 
 
 def _flags(verb: type) -> Iterator[str]:
-    hints = get_type_hints(verb)
+    hints, named = get_type_hints(verb), get_type_hints(verb, include_extras=True)
     for f in dataclasses.fields(verb):
-        kind = hints[f.name]
+        kind, name = hints[f.name], _flag_name(f.name, named[f.name])
         if dataclasses.is_dataclass(kind):
             yield from _flags(kind)  # type: ignore[arg-type]
         elif kind is bool:
-            name = f.name.replace("_", "-")
             yield from (f"--{name}", f"--no-{name}")
         elif bool not in get_args(kind) or get_origin(kind) is not Union:
-            yield f"--{f.name.replace('_', '-')}"
+            yield f"--{name}"
+
+
+def _flag_name(field: str, kind: Any) -> str:
+    """Return what a field is called on the command line: its own name, or the one tyro.conf.arg gives it."""
+    given = (getattr(mark, "name", None) for mark in getattr(kind, "__metadata__", ()))
+    return next((name for name in given if isinstance(name, str)), field).replace("_", "-")
 
 
 def _one_line(box: str) -> str:
