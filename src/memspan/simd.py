@@ -281,9 +281,8 @@ def sigmoid(x):
         is 1 at 0 and minimises the largest relative error; ``tests/test_simd.py`` derives it again.
     """
     x = clamp(x, F(-87.0), F(87.0))
-    per = vset(F(-1.4426950216293335))
-    shifted = multiply_add(x, per, vset(F(12582912.0)))
-    f = multiply_add(x, per, F(12582912.0) - shifted)
+    shifted: Any = multiply_add(x, vset(F(-1.4426950216293335)), vset(F(12582912.0)))
+    f = multiply_add(x, vset(F(-1.4426950216293335)), F(12582912.0) - shifted)
     f = multiply_add(x, vset(F(-1.925963033500011e-08)), f)
     e = f * F(0.001326472731307149) + F(0.009671512991189957)
     e = e * f + F(0.05550733581185341)

@@ -17,7 +17,7 @@ _tile = product_tile(_ROWS, 2, False)
 
 
 @nb.njit(nogil=True)
-def _product(a, w, c, repeats):  # type: ignore[no-untyped-def]
+def _product(a: int, w: int, c: int, repeats: int) -> None:
     """C (M, N) = A (M, K) · packed panels, several times."""
     la, lc, panel = 4 * (K + 16), 4 * (N + 16), 2 * VECTOR_BYTES
     for _ in range(repeats):
@@ -34,18 +34,20 @@ def ceiling(workers: int, seconds: float = 0.2) -> float:
     ]
     places = [[a.ctypes.data + -a.ctypes.data % 64 for a in one] for one in sets]
 
-    def work(first: int, last: int, repeats: int = 1) -> float:
+    def timed(count: int, repeats: int) -> float:
+        """Return the seconds that so many threads take for so many products each."""
+
+        def work(first: int, last: int) -> None:
+            for k in range(first, last):
+                a, w, c = places[k]
+                _product(a, w, c, repeats)
+
         start = time.perf_counter()
-        for k in range(first, last):
-            _product(*places[k], repeats)
+        threads.run(work, threads.share(count, count))
         return time.perf_counter() - start
 
-    work(0, 1)
-    repeats = max(1, int(seconds / 9 / max(work(0, 1), 1e-6)))
-    best = np.inf
-    for _ in range(9):
-        start = time.perf_counter()
-        threads.run(lambda first, last: work(first, last, repeats) and None, threads.share(workers, workers))
-        best = min(best, time.perf_counter() - start)
+    timed(1, 1)
+    repeats = max(1, int(seconds / 9 / max(timed(1, 1), 1e-6)))
+    best = min(timed(workers, repeats) for _ in range(9))
     del sets
     return workers * repeats * 2e-9 * M * N * K / best
