@@ -54,6 +54,7 @@ class Call:
         cuts = _for_each_direction(layer, resets)
         cuts = tuple(None if c is None else checks.resets_of(c, layout, x) for c in cuts)
         clock = None if times is None else checks.times_of(times, layout, x)
+        clock = layer.cell.clock(clock, x.shape[1], x.device)
         return cls(
             x,
             _initial_state(layer, layout, hx, x.shape[2]),

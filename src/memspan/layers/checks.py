@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from memspan.cells.cell import Cell
+from memspan.cells.time_gate.times import check_times
 from memspan.errors import ArgumentError, ShapeError
 from memspan.layers.form import Form
 from memspan.layers.layout import Layout
@@ -148,20 +149,15 @@ def resets_of(resets: Any, layout: Layout, x: Tensor, name: str = "resets") -> T
 
 def times_of(times: Any, layout: Layout, x: Tensor) -> Tensor:
     """Return timestamps (T,) or (R, T, B) for an input (R, T, B, D), or refuse them."""
-    if not isinstance(times, Tensor) or not times.dtype.is_floating_point:
-        raise ShapeError(f"times are {_kind(times)}; expected a Tensor of floats, best torch.float64")
-    if readable(times) and not bool(torch.isfinite(times).all()):
-        raise ArgumentError("times hold NaN or infinity; expected a finite timestamp for every step")
+    if not isinstance(times, Tensor):
+        raise ShapeError(f"times are a {type(times).__name__}; expected a Tensor, best torch.float64")
+    check_times(times)
     if tuple(times.shape) == (x.shape[1],):
         return times.to(x.device)
     shape = marks_shape(layout, x)
     if tuple(times.shape) != shape:
         raise ShapeError(f"times have shape {tuple(times.shape)}; expected ({x.shape[1]},) or {shape}")
     return layout.marks_inward(times.to(x.device))
-
-
-def _kind(value: Any) -> str:
-    return f"of dtype {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
 def marks_shape(layout: Layout, x: Tensor) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from memspan.cells.rnn import equations as rnn
 from memspan.errors import ShapeError
 from memspan.layers import checks
 from memspan.layers.call import full_precision
+from memspan.layers.recurrent import named
 from memspan.layers.weights import Initial
 
 
@@ -47,7 +48,7 @@ class OneStep(nn.Module):
         forget_bias: float | None = None,
     ) -> None:
         super().__init__()
-        self.cell, self.bias = cell, cell.biases > 0
+        self.cell, self.bias = named(cell), cell.biases > 0
         self.input_size, self.hidden_size = cell.input_size, cell.hidden_size
         self._initial = Initial(init, forget_bias)
         self._initial.check(cell)
@@ -81,9 +82,10 @@ class OneStep(nn.Module):
                 raise ShapeError(f"input has {told}; expected (B, {self.input_size}) or ({self.input_size},)")
             checks.same_kind("input", x, like)
             state = checks.parts_of(self.cell, hx, (*x.shape[:-1], self.hidden_size), like)
+            cell = self.cell if self.training else self.cell.in_evaluation()
             if x.dim() == 2:
-                return self._told(self.cell.step(weights, x, state, time))
-            rows = self.cell.step(weights, x[None], tuple(s[None] for s in state), time)
+                return self._told(cell.step(weights, x, state, time))
+            rows = cell.step(weights, x[None], tuple(s[None] for s in state), time)
             return self._told(tuple(s[0] for s in rows))
 
     def _told(self, state: State) -> Any:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from memspan.errors import ArgumentError, OutputError
+from memspan.errors import ArgumentError, KernelRefusal, OutputError
 from memspan.layers.one_step import OneStep
 from memspan.layers.recurrent import Recurrent
 
@@ -38,7 +38,8 @@ def to_onnx(layer: Recurrent | OneStep, path: str | Path, *, lengths: bool = Fal
 
     Shapes:
         Inputs and outputs are those of the layer's call, state in and state out: ``input``, ``h_0`` …, with
-        ``lengths`` (B,) if asked for; ``output`` (a layer only) and ``h_n`` …. T and B stay open.
+        ``lengths`` (B,) if asked for, ``times`` (T, B) or ``time`` (B,) for a cell with a clock; ``output``
+        (a layer only) and ``h_n`` …. T and B stay open.
 
     Raises:
         ArgumentError: the extra ``[export]`` is not installed, replicas, or lengths for one step.
@@ -56,6 +57,8 @@ def to_onnx(layer: Recurrent | OneStep, path: str | Path, *, lengths: bool = Fal
     _require_extra()
     if isinstance(layer, Recurrent) and layer.replicas is not None:
         raise ArgumentError("a layer with replicas is not exported; export one replica's weights")
+    if isinstance(layer, Recurrent) and layer.kernel == "cpu":
+        raise KernelRefusal("an exported program cannot hold the CPU kernel; take kernel='auto'")
     if isinstance(layer, OneStep) and lengths:
         raise ArgumentError("one step has no lengths; export the layer instead")
     graph = _Graph(copy.deepcopy(layer).eval().requires_grad_(False), lengths)
@@ -82,16 +85,19 @@ class _Graph(nn.Module):
         super().__init__()
         self.layer, self.lengths = layer, lengths
         states, step = layer.cell.states, isinstance(layer, OneStep)
-        ends = ["lengths"] if lengths else []
-        self.input_names = ["input", *(f"{name}_0" for name in states), *ends]
+        self.clock = layer.cell.clock(None, 1, torch.device("cpu")) is not None
+        self.input_names = ["input", *(f"{name}_0" for name in states)]
+        self.input_names += ["lengths"] * lengths + ["times" if not step else "time"] * self.clock
         self.output_names = [*([] if step else ["output"]), *(f"{name}_n" for name in states)]
 
-    def forward(self, input: Tensor, state: tuple[Tensor, ...], ends: Tensor | None) -> tuple[Tensor, ...]:
+    def forward(
+        self, input: Tensor, state: tuple[Tensor, ...], ends: Tensor | None, clock: Tensor | None
+    ) -> tuple[Tensor, ...]:
         hx = state if len(state) > 1 else state[0]
         if isinstance(self.layer, OneStep):
-            new = self.layer(input, hx)
+            new = self.layer(input, hx, time=clock)
             return new if isinstance(new, tuple) else (new,)
-        output, last = self.layer(input, hx, lengths=ends)
+        output, last = self.layer(input, hx, lengths=ends, times=clock)
         return (output, *(last if isinstance(last, tuple) else (last,)))
 
     def example(self, T: int, B: int) -> tuple[Any, ...]:
@@ -105,15 +111,19 @@ class _Graph(nn.Module):
             axes = (B, T) if layer.batch_first else (T, B)
             lead = (layer.num_layers * layer.directions,)
         state = (torch.randn(*lead, B, layer.hidden_size) for _ in layer.cell.states)
-        return torch.randn(*axes, layer.input_size).to(like), tuple(s.to(like) for s in state), ends
+        x = torch.randn(*axes, layer.input_size).to(like)
+        clock = torch.rand(axes, dtype=torch.float64) * 100 if self.clock else None
+        return x, tuple(s.to(like) for s in state), ends, clock
 
     def open_axes(self) -> tuple[Any, ...]:
         """Return which axes of every input stay open."""
         T, B = Dim("T"), Dim("B")
         if isinstance(self.layer, OneStep):
-            return {0: B}, tuple({0: B} for _ in self.layer.cell.states), None
+            row = {0: B}
+            return row, tuple(row for _ in self.layer.cell.states), None, row if self.clock else None
         axes = {0: B, 1: T} if self.layer.batch_first else {0: T, 1: B}
-        return axes, tuple({1: B} for _ in self.layer.cell.states), {0: B} if self.lengths else None
+        state = tuple({1: B} for _ in self.layer.cell.states)
+        return axes, state, {0: B} if self.lengths else None, axes if self.clock else None
 
 
 def _largest_difference(graph: _Graph, path: str | Path) -> float:
@@ -122,13 +132,13 @@ def _largest_difference(graph: _Graph, path: str | Path) -> float:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     largest = 0.0
     for T, B in SIZES:
-        x, state, ends = graph.example(T, B)
-        flat = [x, *state, *([ends] if ends is not None else [])]
+        x, state, *more = graph.example(T, B)
+        flat = [x, *state, *(value for value in more if value is not None)]
         made = session.run(
             graph.output_names, {n: t.detach().numpy() for n, t in zip(graph.input_names, flat, strict=True)}
         )
         with torch.no_grad():
-            wanted = graph(x, state, ends)
+            wanted = graph(x, state, *more)
         largest = max(
             [
                 largest,
@@ -152,12 +162,14 @@ def _require_extra() -> None:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep what the exporter says about itself (deprecations, torchvision) from the user."""
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)
+    logs = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.setLevel(level)
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)

@@ -220,8 +220,9 @@ class Recurrent(nn.Module):
         if self.replicas is None:
             p = {name: value.unsqueeze(0) for name, value in p.items()}
         unrolled = unroll_by_scan if torch.compiler.is_exporting() else unroll
+        cell = self._cells[k]
         made = unrolled(
-            self._cells[k],
+            cell if self.training else cell.in_evaluation(),
             p,
             call.turned(x, d),
             call.state_of(number),

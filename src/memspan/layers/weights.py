@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -50,11 +51,20 @@ def _as_torch(cell: Cell, p: Mapping[str, Tensor]) -> None:
     bound = 1.0 / math.sqrt(cell.hidden_size)
     for value in p.values():
         value.uniform_(-bound, bound)
+    if cell.own_initial(0):  # only then a seed is drawn: torch's layers draw none
+        _copy(cell.own_initial(_seed()), p)
 
 
 def _by_name(cell: Cell, p: Mapping[str, Tensor], init: str) -> None:
-    seed = int(torch.randint(2**62, (), device="cpu"))
-    for name, value in initial_parameters(cell, seed=seed, init=init).items():
+    _copy(initial_parameters(cell, seed=_seed(), init=init), p)
+
+
+def _seed() -> int:
+    return int(torch.randint(2**62, (), device="cpu"))
+
+
+def _copy(values: Mapping[str, np.ndarray], p: Mapping[str, Tensor]) -> None:
+    for name, value in values.items():
         p[name].copy_(torch.from_numpy(value))
 
 

@@ -59,6 +59,7 @@ def truncated(
     ends = None if lengths is None else checks.lengths_of(lengths, layout, x)
     cuts = None if resets is None else checks.resets_of(resets, layout, x)
     clock = None if times is None else checks.times_of(times, layout, x)
+    clock = layer.cell.clock(clock, x.shape[1], x.device)
     for start in range(0, x.shape[1], window):
         now = slice(start, start + window)
         part = x[:, now]
@@ -109,7 +110,7 @@ class Stream:
 
     def __init__(self, layer: Recurrent, hx: Tensor | State | None = None) -> None:
         _one_direction(layer, "its reverse direction begins at the end of the sequence")
-        self.layer, self.state = layer, hx
+        self.layer, self.state, self.steps = layer, hx, 0
 
     @torch.no_grad()
     def __call__(self, x: Tensor, *, reset: Tensor | None = None, time: Tensor | None = None) -> Tensor:
@@ -118,9 +119,12 @@ class Stream:
         Args:
             x: the input.
             reset: bool (B,): true where a row's state is made zero first.
-            time: the timestamp, () or (B,), for cells with a clock.
+            time: the timestamp, () or (B,), for cells with a clock; they count 0, 1, 2, … if not told.
         """
         axis = self._time_axis(x)
+        if time is None and (start := self.layer.cell.clock(None, 1, x.device)) is not None:
+            time = start[0] + self.steps
+        self.steps += 1
         output, self.state = self.layer(
             x.unsqueeze(axis),
             self.state,
