@@ -11,6 +11,8 @@ from typing import Annotated, Any, Protocol, Union, get_args, get_origin, get_ty
 
 import tyro
 
+from memspan.cli.bench import BenchKernels
+from memspan.cli.bench_study import BenchStudy
 from memspan.cli.doctor import Doctor
 from memspan.cli.export import Export
 from memspan.cli.gate import Gate
@@ -44,6 +46,10 @@ VERBS: dict[str, type | Group] = {
     ),
     "export": Export,
     "gate": Gate,
+    "bench": Group(
+        "Measure speed, equality first; write docs/benchmarks.",
+        {"kernels": BenchKernels, "study": BenchStudy},
+    ),
     "doctor": Doctor,
 }
 

@@ -1,0 +1,162 @@
+"""Fair clocks: sides take turns, medians are kept, and what others do on this machine is told."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from memspan.errors import MemspanError
+
+BUSY = 0.15
+"""Cores that others may use before a machine counts as busy."""
+_TURN = 0.02
+_LONG = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One way to do the work, under one number of torch threads.
+
+    Args:
+        name: sides of one name compete, and the fastest of them counts.
+        threads: torch threads while it runs.
+        call: does the work once.
+    """
+
+    name: str
+    threads: int
+    call: Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Timed:
+    """The best of a name's sides: median milliseconds, its threads, and over how many calls."""
+
+    ms: float
+    threads: int
+    calls: int
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long a race lasts: at least ``least`` turns, then until ``seconds`` or ``most`` turns are over."""
+
+    seconds: float = 5.0
+    least: int = 3
+    most: int = 15
+
+
+QUICK = Effort(0.5, 2, 3)
+
+
+def race(sides: Sequence[Side], effort: Effort | None = None) -> dict[str, Timed]:
+    """Let sides run in turn, forwards and backwards, and return each name's best.
+
+    A side 1.5 times slower than its name's best after two turns is dropped: its threads do not suit it.
+    """
+    effort = effort or Effort()
+    taken: dict[Side, list[float]] = {side: [] for side in sides}
+    began = time.perf_counter()
+    with _quiet():
+        for turn in range(effort.most):
+            for side in list(taken)[:: -1 if turn % 2 else 1]:
+                taken[side] += _turn(side)
+            if turn == 1:
+                taken = _suited(taken)
+            if turn + 1 >= effort.least and time.perf_counter() - began > effort.seconds:
+                break
+    best: dict[str, Timed] = {}
+    for side, times in taken.items():
+        one = Timed(1e3 * statistics.median(times), side.threads, len(times))
+        best[side.name] = min(one, best.get(side.name, one), key=lambda timed: timed.ms)
+    return best
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No garbage collection, and denormals flushed for every side, as training does; restored afterwards."""
+    collecting, threads = gc.isenabled(), torch.get_num_threads()
+    gc.disable()
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
+        if collecting:
+            gc.enable()
+
+
+def _turn(side: Side) -> list[float]:
+    """Return the seconds of a few calls in a row; the first, which wakes caches and pools, does not count."""
+    torch.set_num_threads(side.threads)
+    first = _clock(side.call)
+    if first > _LONG:
+        return [first]
+    return [_clock(side.call) for _ in range(min(10, max(1, int(_TURN / first))))]
+
+
+def _clock(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def _suited(taken: dict[Side, list[float]]) -> dict[Side, list[float]]:
+    fastest: dict[str, float] = {}
+    for side, times in taken.items():
+        fastest[side.name] = min(statistics.median(times), fastest.get(side.name, float("inf")))
+    return {s: t for s, t in taken.items() if statistics.median(t) <= 1.5 * fastest[s.name]}
+
+
+class Watch:
+    """Watches, from its making on, how many cores other processes use."""
+
+    def __init__(self) -> None:
+        self.began, self.busy, self.own = time.monotonic(), _machine_seconds(), _own_seconds()
+
+    def foreign(self) -> float | None:
+        """Return the cores used by others since the watch began; None where the system does not tell."""
+        busy, wall = _machine_seconds(), time.monotonic() - self.began
+        if busy is None or self.busy is None:
+            return None
+        others = (busy - self.busy) - (_own_seconds() - self.own)
+        return round(max(0.0, others) / max(wall, 0.05), 2)
+
+
+def _machine_seconds() -> float | None:
+    """Return the processor seconds all processes of this machine have used, and those taken from it."""
+    try:
+        words = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()
+    except OSError:
+        return None
+    user, nice, system, _, _, irq, soft, steal = map(int, words[1:9])
+    return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def _own_seconds() -> float:
+    return sum(os.times()[:4])
+
+
+def refuse_if_busy(seconds: float = 1.0) -> None:
+    """Look for a while, and refuse to measure beside other work.
+
+    Raises:
+        MemspanError: others use this machine's cores.
+    """
+    watch = Watch()
+    time.sleep(seconds)
+    foreign = watch.foreign()
+    if foreign is not None and foreign > BUSY:
+        raise MemspanError(
+            f"other processes use {foreign:.2f} cores: a time measured now would be theirs too; "
+            "wait until the machine is quiet, or measure all the same with --busy"
+        )
