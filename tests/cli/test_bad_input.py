@@ -33,6 +33,7 @@ def refused(result, *words):
         ("train palindrome --lenght 5", ["--lenght", "--length"]),
         ("train palindrom --length 5", ["palindrom", "'palindrome'"]),
         ("train palindrome --length 5 --cell lstn", ["lstn", "'lstm'"]),
+        ("train two_sensors --length 5", ["two_sensors", "tasks of symbols"]),
         ("train palindrome --length 1", ["length 1", "at least 2"]),
         ("train palindrome --length 5 --steps 0", ["steps 0", "at least 1"]),
         ("train palindrome --length 5 --init xavier_norm", ["xavier_norm", "xavier_normal"]),

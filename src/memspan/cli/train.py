@@ -12,6 +12,7 @@ import tyro
 from memspan.cli.options import LEDGER, SweepOptions, seeds_of
 from memspan.cli.progress import bar
 from memspan.config import Recipe, RunConfig
+from memspan.errors import ArgumentError
 from memspan.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ class Train:
 
     def run(self) -> int:
         """Train what is missing and print a table of every run asked for."""
-        task = TASKS.resolve(self.task)(length=self.length)
+        task_class = TASKS.resolve(self.task)
+        if not task_class.symbols:
+            raise ArgumentError(f"task {self.task!r} has real inputs; memspan train serves tasks of symbols")
+        task = task_class(length=self.length)
         runs = [RunConfig(task, replace(self.recipe), seed) for seed in seeds_of(self.seeds)]
         if self.options.dry_run:
             from memspan.cli.estimate import print_estimate

@@ -15,6 +15,7 @@ from memspan.cells import CELLS
 from memspan.cells.cell import Cell
 from memspan.cells.initial import initial_parameters, matrix
 from memspan.config import RunConfig
+from memspan.errors import ArgumentError
 from memspan.kernels import unroll
 from memspan.kernels.unroll import KernelName
 from memspan.streams import stream
@@ -38,7 +39,13 @@ class SequenceClassifier:
 
     @classmethod
     def of(cls, run: RunConfig) -> SequenceClassifier:
-        """Build the network a run describes, with one bias per gate as in the report."""
+        """Build the network a run describes, with one bias per gate as in the report.
+
+        Raises:
+            ArgumentError: a task of real inputs or several answers.
+        """
+        if not run.task.symbols or run.task.answers != 1:
+            raise ArgumentError(f"task {run.task.name!r} has real inputs; SequenceClassifier reads symbols")
         recipe, scalar = run.recipe, run.recipe.coding == "scalar"
         options = {"nonlinearity": recipe.nonlinearity} if recipe.cell == "rnn" else {}
         inputs = 1 if scalar else run.task.symbols

@@ -2,4 +2,12 @@
 
 from memspan.registry import Registry
 
-TASKS = Registry("task", {"palindrome": "memspan.tasks.palindrome:Palindrome"})
+TASKS = Registry(
+    "task",
+    {
+        "palindrome": "memspan.tasks.palindrome:Palindrome",
+        "sines": "memspan.tasks.sines:Sines",
+        "two_sensors": "memspan.tasks.two_sensors:TwoSensors",
+        "planted_period": "memspan.tasks.planted_period:PlantedPeriod",
+    },
+)

@@ -15,11 +15,16 @@ class Batch:
 
     Shapes:
         inputs: integer symbols (T, B), or real vectors (T, B, D).
-        targets: (B,) class numbers.
+        targets: (B,), or (B, A) where several answers are asked for: class numbers, or real numbers.
+        times: timestamps (T,) of all rows or (T, B); None where steps are merely counted. Past a row's
+            end its last time is repeated.
+        lengths: (B,) steps of each row; None where every row fills T. Past a row's end inputs are 0.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
+    times: np.ndarray | None = None
+    lengths: np.ndarray | None = None
 
 
 class Task(abc.ABC):
@@ -27,11 +32,15 @@ class Task(abc.ABC):
 
     name: ClassVar[str]
     symbols: ClassVar[int]
-    """Number of distinct input symbols."""
+    """Number of distinct input symbols; 0 where inputs are real vectors."""
+    features: ClassVar[int] = 1
+    """D, numbers in a real input vector."""
     classes: ClassVar[int]
-    """Number of possible answers."""
+    """Number of possible answers; 0 where the answer is a real number."""
+    answers: ClassVar[int] = 1
+    """A, answers asked of each sequence; it counts as right if all of them are."""
     solved_at: ClassVar[float]
-    """Held-out accuracy from which the task counts as solved."""
+    """Held-out score from which the task counts as solved."""
 
     @abc.abstractmethod
     def sample(self, generator: np.random.Generator, n: int) -> Batch:
@@ -40,11 +49,14 @@ class Task(abc.ABC):
     @property
     @abc.abstractmethod
     def steps(self) -> int:
-        """Number of inputs in a sequence."""
+        """Number of inputs in a sequence, in the longest where they differ."""
 
     def chance(self) -> float:
-        """Return the accuracy of the best answer given without looking, in closed form."""
-        return 1.0 / self.classes
+        """Return the score of the best answer given without looking, in closed form.
+
+        The score is accuracy; for a real answer, the share of its variance that is explained.
+        """
+        return 1.0 / self.classes**self.answers if self.classes else 0.0
 
     def purpose(self, use: str) -> str:
         """Return the name of the random stream for one use of this task, for instance ``"train"``."""
