@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,56 +55,56 @@ class Plan:
     resets: bool
     ragged: bool
 
-    @property
+    @functools.cached_property
     def rows(self) -> int:
         """Batch rows of a work unit."""
         return tile_rows(self.B)
 
-    @property
+    @functools.cached_property
     def tiles(self) -> int:
         """Work units of a replica."""
         return -(-self.B // self.rows)
 
-    @property
+    @functools.cached_property
     def ring(self) -> int:
         """Steps of dz whose weight gradient is summed at once."""
         return 1 if self.resets else max(1, RING_ROWS // self.rows)
 
-    @property
+    @functools.cached_property
     def chunk(self) -> int:
         """Steps whose states are held at once."""
         if not self.keep:
             return min(max(1, self.T), INFERENCE_CHUNK)
         return self.chunked or max(1, self.T)
 
-    @property
+    @functools.cached_property
     def lh(self) -> int:
         """Floats of a row [h | 1 | x]."""
         return self.spec.input_row(self.H, self.D)
 
-    @property
+    @functools.cached_property
     def lr(self) -> int:
         """Floats of a row of the record."""
         return self.spec.saved * self.spec.units(self.H)
 
-    @property
+    @functools.cached_property
     def lw(self) -> int:
         """Columns of dz."""
         return self.spec.gradient_columns(self.H)
 
-    @property
+    @functools.cached_property
     def ld(self) -> int:
         """Floats of a row of dh."""
         return max(self.spec.units(self.H), self.spec.wide(self.H)) + 16
 
-    @property
+    @functools.cached_property
     def window(self) -> dict[str, int]:
         """Buffers that hold the steps of one chunk."""
         log = LOG_HEAD + self.chunk * self.rows * (self.lh + self.lr) if self.resets else 0
         steps = (self.chunk + 1) * self.rows
         return {"h": steps * self.lh, "record": steps * self.lr, "log": log}
 
-    @property
+    @functools.cached_property
     def saved_size(self) -> int:
         """Floats a unit keeps from forward for backward."""
         if not self.keep:
@@ -112,7 +113,7 @@ class Plan:
             return -(-self.T // self.chunked) * self.rows * (self.lh + self.lr)
         return sum(self.window.values())
 
-    @property
+    @functools.cached_property
     def forward_scratch(self) -> dict[str, int]:
         """Buffers a thread needs forward."""
         s, units = self.spec, self.spec.units(self.H)
@@ -141,7 +142,7 @@ class Plan:
         base = self.forward_scratch if self.chunked else {"modes": 16, "starts": 2 * self.rows}
         return base | sizes
 
-    @property
+    @functools.cached_property
     def unit_gradients(self) -> dict[str, int]:
         """Sums of weight gradients of one unit."""
         units = self.spec.units(self.H)
@@ -151,6 +152,12 @@ class Plan:
     def operations(self, passes: int) -> float:
         """Return the operations of so many passes of the recurrent product."""
         return 2.0 * passes * self.R * self.T * self.B * self.spec.from_h * self.H * (self.H + self.D)
+
+
+@functools.lru_cache(maxsize=512)
+def cached_plan(*facts: Any) -> Plan:
+    """Return the plan of a shape seen before, its sizes with it."""
+    return Plan(*facts)
 
 
 def auto_chunk(plan: Plan) -> int:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch._C._functorch import peek_interpreter_stack
+from torch.nn import Parameter
 
 from memspan import simd
 from memspan.cells import CELLS
@@ -47,16 +47,18 @@ def _plan(
     symbols = not x.dtype.is_floating_point
     D, V = (0, weight_ih.shape[-1]) if symbols else (x.shape[3], 0)
     H = weight_hh.shape[-1]
-    made = engine.Plan(_spec(variant), R, T, B, D, H, V, keep, 0, resets is not None, lengths is not None)
+    facts = (R, T, B, D, H, V)
+    plan = engine.cached_plan if all(type(size) is int for size in facts) else engine.Plan
+    options = (resets is not None, lengths is not None)
+    made = plan(_spec(variant), *facts, keep, 0, *options)
     if keep:
         steps = engine.auto_chunk(made) if chunk < 0 else chunk
         if steps:
-            made = engine.dataclasses.replace(made, chunked=engine.round_up(steps, made.ring))
+            made = plan(_spec(variant), *facts, keep, engine.round_up(steps, made.ring), *options)
     return made
 
 
-@torch.library.custom_op("memspan::unroll", mutates_args=(), device_types="cpu")
-def unroll_op(
+def _unroll(
     x: Tensor, state: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None,
     bias_hh: Tensor | None, lengths: Tensor | None, resets: Tensor | None,
     variant: str, outputs: bool, states: bool, keep: bool, chunk: int,
@@ -68,8 +70,7 @@ def unroll_op(
     return made[0], made[1], made[2], made[3]
 
 
-@torch.library.custom_op("memspan::unroll_backward", mutates_args=(), device_types="cpu")
-def unroll_backward_op(
+def _gradients(
     d_outputs: Tensor | None, d_last: Tensor, d_states: Tensor | None, saved: Tensor,
     x: Tensor, state: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None,
     bias_hh: Tensor | None, lengths: Tensor | None, resets: Tensor | None,
@@ -92,6 +93,12 @@ def _given(x: Tensor, *rest: Tensor | None) -> engine.Given:
     check_values(x, weight_ih.shape[-1], lengths)
     whole: list[Any] = [None if t is None else t.contiguous() for t in rest]
     return engine.Given(x.contiguous(), *whole)
+
+
+unroll_op = torch.library.custom_op("memspan::unroll", _unroll, mutates_args=(), device_types="cpu")
+unroll_backward_op = torch.library.custom_op(
+    "memspan::unroll_backward", _gradients, mutates_args=(), device_types="cpu"
+)
 
 
 @unroll_op.register_fake
@@ -251,8 +258,13 @@ def _vmap_backward(info: Any, in_dims: Any, *args: Any) -> tuple[list[Tensor], l
 unroll_backward_op.register_vmap(_vmap_backward)
 
 
+def _plain(*tensors: Any) -> bool:
+    """Whether tensors hold numbers of their own, so that the operator's dispatch has nothing to add."""
+    return all(type(t) in (Tensor, Parameter) or t is None for t in tensors)
+
+
 class _Unroll(torch.autograd.Function):
-    """The operator for ``torch.func``: its transforms do not see the autograd of a custom operator."""
+    """The operator without its dispatch, and for ``torch.func``, which sees no operator's autograd."""
 
     backward = staticmethod(_backward)
     setup_context = staticmethod(_setup)
@@ -260,7 +272,7 @@ class _Unroll(torch.autograd.Function):
 
     @staticmethod
     def forward(*args: Any) -> Any:
-        return unroll_op(*args)
+        return _unroll(*args) if _plain(*args[:8]) else unroll_op(*args)
 
 
 class _Backward(torch.autograd.Function):
@@ -271,7 +283,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(*args: Any) -> Any:
-        return tuple(unroll_backward_op(*args))
+        return tuple(_gradients(*args) if _plain(*args[:12]) else unroll_backward_op(*args))
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
@@ -280,10 +292,13 @@ class _Backward(torch.autograd.Function):
 
 
 def call_unroll(*args: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Call ``unroll_op`` in a way that every transform around it understands."""
-    return _Unroll.apply(*args) if peek_interpreter_stack() else unroll_op(*args)
+    """Call the kernel in a way that every transform around it understands."""
+    return unroll_op(*args) if torch.compiler.is_compiling() else _Unroll.apply(*args)
 
 
 def call_backward(*args: Any) -> Any:
-    """Call ``unroll_backward_op`` in a way that every transform around it understands."""
-    return _Backward.apply(*args) if peek_interpreter_stack() else unroll_backward_op(*args)
+    """Call the kernel's gradients in a way that every transform around them understands."""
+    if torch.compiler.is_compiling():
+        return unroll_backward_op(*args)
+    once = not torch.is_grad_enabled() and _plain(*args[:12])
+    return _gradients(*args) if once else _Backward.apply(*args)
