@@ -1,0 +1,24 @@
+"""docs/abilities.md says what the proofs of abilities.py find, field by field."""
+
+import importlib.util
+
+import pytest
+from abilities import ABILITIES, COLUMNS, PAGE, page, proved
+
+FOUND = {}
+
+
+@pytest.mark.parametrize("ability", ABILITIES)
+@pytest.mark.parametrize(("layer", "kernel"), COLUMNS)
+def test_the_page_is_proved(ability, layer, kernel):
+    if ability.startswith("ONNX") and not importlib.util.find_spec("onnxruntime"):
+        pytest.skip("the extra [export] is not installed")
+    word, _ = FOUND[ability, layer, kernel] = proved(ability, layer, kernel)
+    written = next(line for line in PAGE.read_text().splitlines() if line.startswith(f"| {ability} |"))
+    assert written.split(" | ")[1 + COLUMNS.index((layer, kernel))].split()[0] == word
+
+
+def test_the_page_is_fresh():
+    if len(FOUND) < len(ABILITIES) * len(COLUMNS):
+        pytest.skip("needs every proof of this file in one run")
+    assert PAGE.read_text(encoding="utf-8") == page(FOUND), "run: python tests/layers/abilities.py"
