@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from memspan.bench import kernels, peers, sides, timing
+from memspan.bench import ceiling, kernels, peers, sides, timing
 from memspan.bench.kernels import COLUMNS, measure
 from memspan.bench.packs import pack_row, runs
 from memspan.bench.points import CELLS, FORWARD, Point
@@ -117,6 +117,13 @@ def test_a_race_leaves_torch_as_it_was():
     before = torch.get_num_threads()
     race([Side("a", before + 1, lambda: None)], TINY)
     assert torch.get_num_threads() == before
+
+
+def test_the_ceiling_is_the_fastest_of_three_products(monkeypatch):
+    monkeypatch.setattr(ceiling, "_TIMES", 2)
+    found = ceiling.ceilings(1)
+    assert {"own microkernel", "torch.mm"} <= set(found)
+    assert all(value > 0 for value in found.values())
 
 
 def test_a_busy_machine_is_refused(monkeypatch):

@@ -142,7 +142,7 @@ def _memory(it: Mapping[str, Any]) -> str:
 
 def _study(it: Mapping[str, Any]) -> str:
     return (
-        f"`memspan reproduce --preset report`, two processes of one thread: {it['ours_minutes']} minutes, "
+        f"`memspan reproduce --preset {it['preset']}`, two processes of one thread: {it['ours_minutes']} minutes, "
         f"the same study as per-gate Python loops in torch {it['plain_minutes']} minutes, "
         f"**{it['ratio']}×**. Extrapolated from {it['updates']} updates of each of the {it['runs']} runs, "
         f"{it['turns']} turns; evaluations and start-up are left out on both sides."
