@@ -21,10 +21,12 @@ class Reproduce:
 
     def run(self) -> int:
         """Train what is missing, write the report, and name its file on stdout."""
+        from memspan.probes import measure_missing
         from memspan.report import build_report, check_out
         from memspan.study import preset
 
-        runs = preset(self.preset).runs
+        wanted = preset(self.preset)
+        runs = wanted.runs
         if self.options.dry_run:
             from memspan.cli.estimate import print_estimate
 
@@ -32,6 +34,7 @@ class Reproduce:
         check_out(self.options.out)
         with open_ledger(self.options) as ledger:
             train_missing(runs, ledger, self.options)
+            measure_missing(wanted.probes, ledger)
             if sys.stderr.isatty():
                 print("writing the report …", file=sys.stderr)
             report = build_report(ledger, self.options.out, preset=self.preset)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memspan.config import RunConfig
+from memspan.probes import Probe
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,13 @@ class Preset:
         name: its name on the command line.
         summary: one sentence for ``--help`` and the head of the report.
         experiments: what is run.
+        probes: what is asked of the equations; that costs no training, so every preset asks all of it.
     """
 
     name: str
     summary: str
     experiments: tuple[Experiment, ...]
+    probes: tuple[Probe, ...] = ()
 
     @property
     def runs(self) -> tuple[RunConfig, ...]:

@@ -143,7 +143,7 @@ def phase(time: Tensor, period: Tensor, shift: Tensor) -> Tensor:
     return torch.where(rest < period, rest, rest - period) / period
 
 
-def openness(phi: Tensor, open_ratio: Tensor, leak: float = 0.0) -> Tensor:
+def openness(phi: Tensor, open_ratio: Tensor, leak: float | Tensor = 0.0) -> Tensor:
     """Return k at a phase φ in [0, 1); each part of the curve includes its left end, gradients too."""
     rising, falling = 2 * phi / open_ratio, 2 - 2 * phi / open_ratio
     closed = torch.where(phi < open_ratio, falling, leak * phi)
