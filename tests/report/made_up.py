@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memspan.config import Recipe, RunConfig
-from memspan.ledger import Curve, RunRecord
+from memspan.ledger import Curve, Measurement, RunRecord
 from memspan.study import preset
 from memspan.tasks.palindrome import Palindrome
 
@@ -33,6 +33,14 @@ def record(cell="rnn", length=5, seed=0, steps=5000, status="finished", line=Non
     facts = {"kernel": "made up", "machine": "none"}
     source = MadeUpCurve(line)
     return RunRecord(run.id, run.flat(), status, "", len(line), metrics, facts, 1.0, False, source)
+
+
+def time_gate_measured(**numbers):
+    """The measurement of the time gate's probe, every error 0 but the report's slope."""
+    names = ("cycle", "position", "mean", "open", "closed", "control", "slope")
+    values = dict.fromkeys([f"{name}_error" for name in names], 0.0)
+    values |= {"said_error": 2.0, "openness_jump": 2e-7, "steepest": 7e4, "flattest": 2e-6}
+    return Measurement({"probe": "time_gate", "cases": 2000, "seed": 0, "version": 1}, values | numbers, {})
 
 
 def made_up_line(cell, length, steps, rng):

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from made_up import record
+from made_up import record, time_gate_measured
 
 from memspan.report.claims import CLAIMS, Word, decide, judge
 from memspan.report.numbers import estimate, number, share
@@ -143,7 +143,7 @@ def test_no_runs_at_all():
 
 
 def test_the_full_study_gets_a_word_for_every_claim(full_study):
-    words = {id: claim.verdict(full_study).word for id, claim in CLAIMS.items()}
+    words = {id: claim.verdict(full_study, [time_gate_measured()]).word for id, claim in CLAIMS.items()}
     assert Word.NOT_RUN not in words.values()
     assert (words["c04"], words["c05"]) == (Word.FAILS, Word.HOLDS)
 

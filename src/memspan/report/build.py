@@ -14,7 +14,7 @@ from memspan.report.document import ClaimView, Page, render
 from memspan.report.figures import FIGURES
 from memspan.report.figures.save import save_figure
 from memspan.report.output import whole_or_nothing
-from memspan.report.records import Records, ended
+from memspan.report.records import Measurements, Records, ended
 from memspan.report.tables import claim_rows, comparison_rows, judgement_rows, length_rows, write_csv
 from memspan.report.tokens import Tokens, palindrome_tokens
 from memspan.study import Preset
@@ -43,15 +43,19 @@ def build_report(ledger: Ledger, out: str | os.PathLike[str], *, preset: str) ->
     ids = [run.id for run in wanted.runs]
     held = {record.id: record for record in ledger.select()}
     records = [held[id] for id in ids if id in held]
+    asked = [probe.flat() for probe in wanted.probes]
+    measurements = [m for m in ledger.measurements() if m.config in asked]
     with whole_or_nothing(Path(out)) as folder:
-        write_report(records, folder, wanted)
+        write_report(records, folder, wanted, measurements)
         export_parquet(ledger, folder / "runs.parquet", runs=ids)
     return Path(out) / "report.html"
 
 
-def write_report(records: Records, folder: Path, preset: Preset) -> None:
-    """Write page, figures, tables and ``claims.json`` of a table of runs into an empty folder."""
-    verdicts = {id: claim.verdict(_serving(preset, id, records)) for id, claim in CLAIMS.items()}
+def write_report(records: Records, folder: Path, preset: Preset, measurements: Measurements = ()) -> None:
+    """Write page, figures, tables and ``claims.json`` of runs and probes into an empty folder."""
+    verdicts = {
+        id: claim.verdict(_serving(preset, id, records), measurements) for id, claim in CLAIMS.items()
+    }
     commands = {id: _command(preset, verdict) for id, verdict in verdicts.items()}
     lengths = length_rows(records)
     (folder / "tables").mkdir()
@@ -87,7 +91,7 @@ def _draw(records: Records, folder: Path, preset: Preset) -> dict[str, str]:
     return {
         id: save_figure(panel, panel.draw(runs), folder)
         for id, panel in FIGURES.items()
-        if (runs := ended(_serving(preset, id, records)))
+        if (runs := ended(_serving(preset, id, records))) or not panel.from_runs
     }
 
 

@@ -13,7 +13,7 @@ from memspan.report.claims import Claim, LengthClaim, Verdict, Word
 from memspan.report.figures import FIGURES
 from memspan.report.figures.save import for_page, variable
 from memspan.report.figures.style import dark_colours
-from memspan.report.numbers import between, estimate, number, share, tied
+from memspan.report.numbers import between, estimate, number, scientific, share, tied
 from memspan.report.tokens import Tokens
 
 SIGNS = {Word.HOLDS: "✓", Word.CONDITIONS: "◐", Word.FAILS: "✗", Word.NOT_RUN: "○"}
@@ -49,8 +49,13 @@ class ClaimView:
         v = self.verdict
         if v.value is None or v.n is None:
             return ""
-        counted = f"{round(v.value * v.n)} of {v.n} seeds at the weakest length, T = {v.weakest}"
-        return tied(f"{counted}; 95% interval {between(v.low, v.high)}")
+        return tied(self.claim.told(v))
+
+    @property
+    def value(self) -> str:
+        """The bare number, for the table of claims."""
+        write = number if isinstance(self.claim, LengthClaim) else scientific
+        return write(self.verdict.value)
 
     @property
     def preview(self) -> str:
@@ -124,7 +129,11 @@ def render(page: Page) -> str:
         colours_light=_variables({light: light for light in colours}),
         colours_dark=_variables(colours),
         between=between,
-        judged=any(not view.verdict.is_preview for view in page.claims.values()),
+        judged=any(
+            not view.verdict.is_preview
+            for view in page.claims.values()
+            if isinstance(view.claim, LengthClaim)
+        ),
     )
 
 

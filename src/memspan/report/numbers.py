@@ -15,6 +15,13 @@ def number(value: float | None, digits: int = 2) -> str:
     return text.replace("-", MINUS) if float(text) else text.lstrip("-")
 
 
+def scientific(value: float | None) -> str:
+    """Return a number of any size with two digits, such as 3.1e−7 or 2."""
+    if value is None or value != value:
+        return "–"
+    return f"{value:.2g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e").replace("-", MINUS)
+
+
 def between(low: float | None, high: float | None, digits: int = 2) -> str:
     """Return an interval in brackets; a dash where there is none."""
     return "–" if low is None or high is None else f"[{number(low, digits)}, {number(high, digits)}]"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from memspan.ledger import Curve, RunRecord, thin
+from memspan.ledger import Curve, Measurement, RunRecord, thin
 
 BIN = 20
 """Steps that one point of a drawn curve stands for; the bin of the shipped results."""
 Records = Sequence[RunRecord]
+Measurements = Sequence[Measurement]
 
 
 def ended(records: Iterable[RunRecord]) -> list[RunRecord]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from memspan.ledger import RunRecord
 from memspan.report.claims.verdict import Judgement, Verdict, Word, decide, judge
-from memspan.report.records import Records, by_seed, ended, values, where
+from memspan.report.numbers import between
+from memspan.report.records import Measurements, Records, by_seed, ended, values, where
 from memspan.statistics import Interval, bootstrap_interval
 
 Trial = Mapping[str, RunRecord]
@@ -34,8 +35,12 @@ class Claim(abc.ABC):
     experiments: tuple[str, ...]
 
     @abc.abstractmethod
-    def verdict(self, records: Records) -> Verdict:
-        """Return the verdict that a table of runs allows."""
+    def verdict(self, records: Records, measurements: Measurements = ()) -> Verdict:
+        """Return the verdict that a table of runs and the measurements of probes allow."""
+
+    @abc.abstractmethod
+    def told(self, verdict: Verdict) -> str:
+        """Return the number a verdict rests on, in words."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,15 @@ class LengthClaim(Claim):
     unsettled: str = ""
     steps: int = 5000
 
-    def verdict(self, records: Records) -> Verdict:
+    def told(self, verdict: Verdict) -> str:
+        """Return at how many seeds of the weakest length the sentence is true."""
+        v = verdict
+        counted = (
+            f"{round((v.value or 0) * (v.n or 0))} of {v.n} seeds at the weakest length, T = {v.weakest}"
+        )
+        return f"{counted}; 95% interval {between(v.low, v.high)}"
+
+    def verdict(self, records: Records, measurements: Measurements = ()) -> Verdict:
         """Judge the runs that have the claim's budget; if there are none, preview those that have not."""
         runs = ended(records)
         due = [run for run in runs if run.config["steps"] == self.steps]

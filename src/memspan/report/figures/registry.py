@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from memspan.report.figures.comparison import draw_comparison
 from memspan.report.figures.curves import draw_curves
+from memspan.report.figures.gate import draw_explained, draw_periods, draw_ratios, draw_shifts
 from memspan.report.figures.means import draw_means
 from memspan.report.records import Records
 
@@ -23,6 +24,7 @@ class Panel:
         described: what a reader who cannot see it should know about how it is drawn.
         draw: table → Figure.
         claims: ids of the claims it bears on; their verdicts stand beside it.
+        from_runs: whether it shows runs; if not, it is drawn without any.
     """
 
     id: str
@@ -30,6 +32,7 @@ class Panel:
     described: str
     draw: Callable[[Records], Figure]
     claims: tuple[str, ...]
+    from_runs: bool = True
 
 
 def _curves(id: str, cell: str, name: str, claims: tuple[str, ...]) -> Panel:
@@ -63,6 +66,11 @@ def _comparison(id: str, number: str, words: str, claims: tuple[str, ...]) -> Pa
     )
 
 
+def _gate(id: str, title: str, described: str, draw: Callable[[], Figure], *claims: str) -> Panel:
+    return Panel(id, title, described, lambda runs: draw(), claims, from_runs=False)
+
+
+ROWS = "Four rows of the openness k(t), a row of triangles from 0 to 1 each, against time from 0 to 60: "
 ALL, LAST = "over all steps", "at the end of training"
 FIGURES: dict[str, Panel] = {
     panel.id: panel
@@ -75,5 +83,33 @@ FIGURES: dict[str, Panel] = {
         _means("fig2c", "lstm", "LSTM", "mean_last_1000", LAST, ("c12", "c13")),
         _comparison("fig3a", "mean_all", ALL, ("c16",)),
         _comparison("fig3b", "mean_last_1000", LAST, ("c15",)),
+        _gate(
+            "fig4a",
+            "The temporal gate explained",
+            "Above, the phase rises from 0 to 1 in each cycle and falls back at its end. Below, the openness"
+            " k rises to 1 and falls to 0 in the open part of each cycle and is 0 in the rest; a dashed line"
+            " shows a leak, which rises with the phase.",
+            draw_explained,
+            "c23",
+        ),
+        _gate(
+            "fig4b",
+            "Openness for several periods",
+            ROWS + "periods 5, 10, 15 and 30, closed for 3, 6, 9 and 18.",
+            draw_periods,
+            "c18",
+        ),
+        _gate(
+            "fig4c",
+            "Openness for several shifts",
+            ROWS + "shifts 0, 3, 6 and 9 move the same triangles to the right by as much.",
+            draw_shifts,
+        ),
+        _gate(
+            "fig4d",
+            "Openness for several open ratios",
+            ROWS + "open ratios 0.1, 0.4, 0.7 and 1, open for 1.5, 6, 10.5 and 15 of 15.",
+            draw_ratios,
+        ),
     )
 }

@@ -1,0 +1,41 @@
+"""Claims that are identities: settled by one number, the largest relative error over random cases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memspan.report.claims.claim import Claim
+from memspan.report.claims.verdict import Verdict, Word
+from memspan.report.numbers import scientific
+from memspan.report.records import Measurements, Records
+
+
+@dataclass(frozen=True)
+class IdentityClaim(Claim):
+    """A sentence that is an identity: it holds if its two sides agree in every case, up to rounding.
+
+    Args:
+        probe: whose measurement settles it.
+        number: which of its numbers is the largest relative error of what the report says.
+        detail: why, with the probe's numbers in braces.
+        limit: the largest error that rounding explains.
+    """
+
+    probe: str
+    number: str
+    detail: str
+    limit: float = 1e-9
+
+    def verdict(self, records: Records, measurements: Measurements = ()) -> Verdict:
+        """Judge the latest measurement of the probe."""
+        found = [m for m in measurements if m.config.get("probe") == self.probe]
+        if not found:
+            return Verdict(Word.NOT_RUN, "Not measured yet.")
+        values, cases = found[-1].values, int(found[-1].config["cases"])
+        word = Word.HOLDS if values[self.number] <= self.limit else Word.FAILS
+        detail = self.detail.format(**{name: scientific(value) for name, value in values.items()})
+        return Verdict(word, detail, value=values[self.number], n=cases)
+
+    def told(self, verdict: Verdict) -> str:
+        """Return the error and the number of cases."""
+        return f"largest relative error {scientific(verdict.value)} over {verdict.n:,} random cases"
