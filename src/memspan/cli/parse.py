@@ -101,7 +101,7 @@ def _find(given: Sequence[str]) -> type | None:
             raise UnknownNameError("command" if depth == 0 else f"command of {given[0]!r}", word, table)
         found = table[word]
         if not isinstance(found, Group):
-            return found  # type: ignore[no-any-return]
+            return found
         table = found.verbs
     raise ArgumentError(f"memspan {' '.join(given)} needs a command: {', '.join(table)}")
 
