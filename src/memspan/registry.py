@@ -19,6 +19,7 @@ class Registry(Mapping[str, str]):
 
     def __init__(self, kind: str, table: Mapping[str, str]) -> None:
         self.kind, self._table = kind, dict(table)
+        self._resolved: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> str:
         try:
@@ -36,10 +37,15 @@ class Registry(Mapping[str, str]):
         return len(self._table)
 
     def resolve(self, name: str) -> Any:
-        """Import and return the class behind a name.
+        """Import and return the class behind a name; once imported it is only looked up.
+
+        ``torch.compile`` can trace the look-up, and not an import.
 
         Raises:
             UnknownNameError: no such name; the message suggests the nearest one.
         """
-        module, attribute = self[name].split(":")
-        return getattr(importlib.import_module(module), attribute)
+        target = self[name]
+        if target not in self._resolved:
+            module, attribute = target.split(":")
+            self._resolved[target] = getattr(importlib.import_module(module), attribute)
+        return self._resolved[target]

@@ -1,9 +1,10 @@
 """docs/abilities.md says what the proofs of abilities.py find, field by field."""
 
 import importlib.util
+import shutil
 
 import pytest
-from abilities import ABILITIES, COLUMNS, PAGE, page, proved
+from abilities import ABILITIES, COLUMNS, LAYERS, PAGE, compile_without_break, page, proved
 
 FOUND = {}
 
@@ -22,3 +23,9 @@ def test_the_page_is_fresh():
     if len(FOUND) < len(ABILITIES) * len(COLUMNS):
         pytest.skip("needs every proof of this file in one run")
     assert PAGE.read_text(encoding="utf-8") == page(FOUND), "run: python tests/layers/abilities.py"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch's inductor needs g++")
+def test_the_inductor_compiles_a_layer():
+    compile_without_break(lambda **options: LAYERS["LSTM"](kernel="cpu", **options), "inductor")

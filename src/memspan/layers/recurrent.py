@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from memspan.cells import CELLS
 from memspan.cells.cell import Cell, State
 from memspan.errors import ArgumentError
 from memspan.kernels import Choice, Unrolled, choose, unroll
@@ -241,6 +242,8 @@ def named(cell: Cell) -> Cell:
     cell = copy.copy(cell)
     if not hasattr(cell, "name"):
         vars(cell)["name"] = type(cell).__name__
+    if cell.name in CELLS:
+        CELLS.resolve(cell.name)  # now, because torch.compile cannot trace an import
     return cell
 
 
