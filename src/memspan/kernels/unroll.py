@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.util
-from functools import cache
 from importlib import util
 from typing import Literal, NamedTuple
 
@@ -72,10 +69,18 @@ def choose(
     return Choice("reference", refusal)
 
 
-@cache
+def _look_for_cpu(name: str) -> bool:
+    return util.find_spec(f"memspan.cells.{name}.cpu") is not None
+
+
+_FUSED = {name: _look_for_cpu(name) for name in CELLS}  # now, because torch.compile cannot trace a look
+
+
 def _has_cpu_room(name: str) -> bool:
     """Whether a cell's room brings its pointwise part for the CPU kernel."""
-    return util.find_spec(f"memspan.cells.{name}.cpu") is not None
+    if name not in _FUSED:
+        _FUSED[name] = _look_for_cpu(name)
+    return _FUSED[name]
 
 
 def _refusal(cell: Cell, dtype: torch.dtype, device: torch.device, return_gates: bool) -> str | None:
@@ -86,20 +91,13 @@ def _refusal(cell: Cell, dtype: torch.dtype, device: torch.device, return_gates:
         return f"the dtype is {str(dtype).removeprefix('torch.')}, the kernel computes in float32"
     if cell.name not in CELLS or type(cell) is not CELLS.resolve(cell.name):
         return f"{type(cell).__name__} is not a cell of the registry"
-    if not _has_pointwise_part(cell.name):
-        return f"cells/{cell.name} has no cpu.py, the part of a cell that the kernel needs"
     if not _has_cpu_room(cell.name):
-        return f"the cell {cell.name} has no cpu.py yet"
+        return f"cells/{cell.name} has no cpu.py, the part of a cell that the kernel needs"
     if return_gates:
         return "gates are returned by the reference only"
     if forward_ad._current_level >= 0:
         return "forward-mode derivatives go through the reference only"
     return None
-
-
-@functools.cache
-def _has_pointwise_part(name: str) -> bool:
-    return importlib.util.find_spec(f"memspan.cells.{name}.cpu") is not None
 
 
 def unroll(
