@@ -12,6 +12,7 @@ from typing import Annotated, Any, Protocol, Union, get_args, get_origin, get_ty
 import tyro
 
 from memspan.cli.bench import BenchKernels
+from memspan.cli.bench_layers import BenchLayers
 from memspan.cli.bench_study import BenchStudy
 from memspan.cli.doctor import Doctor
 from memspan.cli.export import Export
@@ -48,7 +49,7 @@ VERBS: dict[str, type | Group] = {
     "gate": Gate,
     "bench": Group(
         "Measure speed, equality first; write docs/benchmarks.",
-        {"kernels": BenchKernels, "study": BenchStudy},
+        {"kernels": BenchKernels, "layers": BenchLayers, "study": BenchStudy},
     ),
     "doctor": Doctor,
 }
