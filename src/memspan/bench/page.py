@@ -142,10 +142,11 @@ def _memory(it: Mapping[str, Any]) -> str:
 
 def _study(it: Mapping[str, Any]) -> str:
     return (
-        f"`memspan reproduce --preset {it['preset']}`, two processes of one thread: {it['ours_minutes']} minutes, "
-        f"the same study as per-gate Python loops in torch {it['plain_minutes']} minutes, "
-        f"**{it['ratio']}×**. Extrapolated from {it['updates']} updates of each of the {it['runs']} runs, "
-        f"{it['turns']} turns; evaluations and start-up are left out on both sides."
+        f"`memspan reproduce --preset {it['preset']}`, two processes of one thread: "
+        f"{it['ours_minutes']} minutes, the same study as per-gate Python loops in torch "
+        f"{it['plain_minutes']} minutes, **{it['ratio']}×**. Extrapolated from {it['updates']} updates of "
+        f"each of the {it['runs']} runs, {it['turns']} turns; "
+        "evaluations and start-up are left out on both sides."
     )
 
 
