@@ -59,9 +59,9 @@ class Findings:
         return found
 
     def holds(self, point: Point) -> bool:
-        """Return whether a point's rows are there."""
+        """Return whether a point's rows are there, and its kernel passed."""
         wanted = point.columns().items()
-        return any(wanted <= row.items() for row in self.rows)
+        return any(row["equal"] and wanted <= row.items() for row in self.rows)
 
     def add(self, rows: Iterable[Row]) -> None:
         """Add rows; a row measured again takes the place of the old one."""
