@@ -9,6 +9,7 @@ from abilities import ABILITIES, COLUMNS, LAYERS, PAGE, compile_without_break, p
 FOUND = {}
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch's own jvp and scan still use it
 @pytest.mark.parametrize("ability", ABILITIES)
 @pytest.mark.parametrize(("layer", "kernel"), COLUMNS)
 def test_the_page_is_proved(ability, layer, kernel):
