@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from memspan.cli.options import LEDGER, SweepOptions
 from memspan.config import RunConfig
 from memspan.ledger import Ledger
 from memspan.machine import cores
 from memspan.sweep.plan import missing, operations
+
+if TYPE_CHECKING:
+    from memspan.kernels.unroll import KernelName
 
 
 def print_estimate(runs: Sequence[RunConfig], options: SweepOptions) -> int:
@@ -28,7 +32,7 @@ def print_estimate(runs: Sequence[RunConfig], options: SweepOptions) -> int:
     return 0
 
 
-def _seconds(runs: Sequence[RunConfig], kernel: str) -> float:
+def _seconds(runs: Sequence[RunConfig], kernel: KernelName) -> float:
     """Predict one core's seconds: for each cell, a line through its cheapest and its dearest step."""
     total = 0.0
     for cell in sorted({run.recipe.cell for run in runs}):
@@ -48,7 +52,7 @@ def _step_operations(run: RunConfig) -> float:
     return operations(run) / run.recipe.steps
 
 
-def _step_seconds(run: RunConfig, kernel: str) -> float:
+def _step_seconds(run: RunConfig, kernel: KernelName) -> float:
     from memspan.training.pack import Pack
 
     pack, times = Pack([run], kernel), []
