@@ -143,12 +143,12 @@ def unroll(
     times = cell.clock(times, x.shape[1], x.device)
     like = p["weight_hh"]
     choice = choose(cell, dtype=like.dtype, device=like.device, kernel=kernel, return_gates=return_gates)
-    if state is None:
-        state = cell.initial_state(x.shape[0], x.shape[2], like=like)
     if lengths is not None:
         lengths = lengths.to(device=like.device, dtype=torch.int64)
     if choice.kernel == "cpu":
         return _through_cpu(cell, p, x, state, lengths, resets, outputs, return_states, chunk, choice)
+    if state is None:
+        state = cell.initial_state(x.shape[0], x.shape[2], like=like)
     if not torch.compiler.is_compiling() and not is_functorch_wrapped_tensor(x):
         check_values(x, cell.input_size, lengths)
     every, last, states, gates = unroll_reference(
@@ -164,18 +164,21 @@ def unroll(
 
 
 def _through_cpu(
-    cell: Cell, p: Parameters, x: Tensor, state: State, lengths: Tensor | None, resets: Tensor | None,
+    cell: Cell, p: Parameters, x: Tensor, state: State | None, lengths: Tensor | None, resets: Tensor | None,
     outputs: str, return_states: bool, chunk: int | None, choice: Choice,
 ) -> Unrolled:  # fmt: skip
     """Call the custom operator and name what it returns."""
     from memspan.kernels.cpu import ops
 
-    given = (x, *state, *p.values())
-    keep = torch.is_grad_enabled() and any(t.requires_grad for t in given)
+    keep = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *(state or ()), *p.values()))
     want_all = outputs == "all" or return_states
     carried = return_states and len(cell.states) > 1
+    given = (
+        x, None if state is None else torch.stack(state),
+        p["weight_ih"], p["weight_hh"], p.get("bias_ih"), p.get("bias_hh"),
+    )  # fmt: skip
     every, last, others, _ = ops.call_unroll(
-        x, torch.stack(state), p["weight_ih"], p["weight_hh"], p.get("bias_ih"), p.get("bias_hh"),
+        *given,
         lengths, resets, ops.variant_of(cell), want_all, carried, keep, -1 if chunk is None else chunk,
     )  # fmt: skip
     parts = last.unbind(0)
@@ -223,7 +226,7 @@ def _check(
 
 
 def _expect(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
-    if tuple(tensor.shape) != shape:
+    if tensor.shape != shape:
         raise ShapeError(
             f"{name} has shape {tuple(tensor.shape)}; expected {shape}; "
             "nothing is broadcast, expand it yourself"

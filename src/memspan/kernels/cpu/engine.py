@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from memspan.kernels.cpu import cache, memory, threads
-from memspan.kernels.cpu.jobs import make_jobs
+from memspan.kernels.cpu.jobs import FIELDS, PLACE, records
 from memspan.kernels.cpu.spec import Spec, round_up
 
 TILE_ROWS = 64
@@ -114,6 +114,14 @@ class Plan:
         return sum(self.window.values())
 
     @functools.cached_property
+    def saved_places(self) -> dict[str, int]:
+        """Return where the kept buffers of a unit lie in its part, in bytes."""
+        if self.chunked:
+            return {"border": 0}
+        ends = itertools.accumulate(self.window.values(), initial=0)
+        return {name: 4 * at for (name, size), at in zip(self.window.items(), ends, strict=False) if size}
+
+    @functools.cached_property
     def forward_scratch(self) -> dict[str, int]:
         """Buffers a thread needs forward."""
         s, units = self.spec, self.spec.units(self.H)
@@ -149,15 +157,29 @@ class Plan:
         sizes = {"dw": self.spec.from_h * units * self.ld, "dw_x": (1 + self.D) * self.lw}
         return sizes | ({"d_table": self.V * self.lw} if self.V else {})
 
+    @functools.cached_property
+    def order(self) -> np.ndarray:
+        """The rows of every tile where every row is as long as the batch."""
+        table = np.zeros((self.R, self.tiles, 2, self.rows), np.int64)
+        for u in range(self.tiles):
+            part = np.arange(self.B)[u * self.rows : (u + 1) * self.rows]
+            table[:, u, 0, : len(part)], table[:, u, 1, : len(part)] = part, self.T
+        return table
+
+    @functools.cached_property
+    def _recipes(self) -> dict[tuple[bool, tuple[bool, ...], int], Recipe]:
+        return {}
+
+    def recipe(self, *pass_: Any) -> Recipe:
+        """Return the recipe of a pass: (backward, which tensors are present, threads)."""
+        found = self._recipes.get(pass_)
+        if found is None:
+            found = self._recipes[pass_] = _make_recipe(self, *pass_)
+        return found
+
     def operations(self, passes: int) -> float:
         """Return the operations of so many passes of the recurrent product."""
         return 2.0 * passes * self.R * self.T * self.B * self.spec.from_h * self.H * (self.H + self.D)
-
-
-@functools.lru_cache(maxsize=512)
-def cached_plan(*facts: Any) -> Plan:
-    """Return the plan of a shape seen before, its sizes with it."""
-    return Plan(*facts)
 
 
 def auto_chunk(plan: Plan) -> int:
@@ -166,50 +188,13 @@ def auto_chunk(plan: Plan) -> int:
     return 0 if size <= KEEP_BYTES else round_up(math.isqrt(plan.T) + 1, plan.ring)
 
 
-def _addresses(base: int, sizes: dict[str, int]) -> tuple[dict[str, int], int]:
-    """Return the address of every part laid one after the other on cache lines, and the floats in all."""
+def _offsets(sizes: dict[str, int]) -> tuple[dict[str, int], int]:
+    """Return where every part lies, one after the other on cache lines, and the bytes in all."""
     places, offset = {}, 0
     for name, size in sizes.items():
-        places[name] = base + 4 * offset
+        places[name] = 4 * offset
         offset += round_up(size, 16) + 16
-    return places, offset
-
-
-def _part_total(sizes: dict[str, int]) -> int:
-    return _addresses(0, sizes)[1]
-
-
-def _order(plan: Plan, lengths: Tensor | None) -> tuple[list[list[int]], np.ndarray]:
-    """Return the address offsets and an array (R, tiles, 2, rows) of original rows and lengths."""
-    rows, tiles, B = plan.rows, plan.tiles, plan.B
-    table = np.zeros((plan.R, tiles, 2, rows), np.int64)
-    counts = []
-    if lengths is None:
-        flat = np.arange(B)
-        for u in range(tiles):
-            part = flat[u * rows : (u + 1) * rows]
-            table[:, u, 0, : len(part)] = part
-            table[:, u, 1, : len(part)] = plan.T
-            counts.append(len(part))
-        return [counts] * plan.R, table
-    for r in range(plan.R):
-        given = lengths[r].numpy()
-        longest_first = np.argsort(-given, kind="stable")
-        for u in range(tiles):
-            part = longest_first[u::tiles]
-            table[r, u, 0, : len(part)] = part
-            table[r, u, 1, : len(part)] = given[part]
-            if r == 0:
-                counts.append(len(part))
-    return [counts] * plan.R, table
-
-
-def _at(tensor: Tensor | None, replica: int, inner: int | None = None) -> int:
-    """Return the address of one replica's slice of a contiguous tensor; 0 for none."""
-    if tensor is None or tensor.numel() == 0:
-        return 0
-    size = tensor[0].numel() if inner is None else inner
-    return tensor.data_ptr() + replica * size * tensor.element_size()
+    return places, 4 * offset
 
 
 @dataclasses.dataclass
@@ -217,7 +202,7 @@ class Given:
     """The tensors of one call: contiguous, float32 (symbols and lengths int64, resets bool)."""
 
     x: Tensor
-    state: Tensor  # (parts, R, B, H)
+    state: Tensor | None  # (parts, R, B, H), zero if None
     weight_ih: Tensor
     weight_hh: Tensor
     bias_ih: Tensor | None
@@ -225,87 +210,149 @@ class Given:
     lengths: Tensor | None
     resets: Tensor | None
 
+    def tensors(self) -> dict[str, Tensor | None]:
+        """Return what a job points into."""
+        return {
+            "x": self.x, "resets": self.resets, "weight_ih": self.weight_ih, "weight_hh": self.weight_hh,
+            "bias_ih": self.bias_ih, "bias_hh": self.bias_hh, "state": self.state,
+        }  # fmt: skip
 
-def _jobs(plan: Plan, given: Given, order: np.ndarray, counts: list[list[int]]) -> list[dict[str, int]]:
-    """Return the part of every job that forward and backward share."""
-    sizes = {
+
+WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+TENSORS = (
+    "x", "resets", *WEIGHTS, "state", "outputs", "last", "states",
+    "d_outputs", "d_last", "d_states", "dx", "d_state", *(f"d_{name}" for name in WEIGHTS),
+)  # fmt: skip
+OWNERS = ("nothing", *TENSORS, "order", "saved", "scratch")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """The job table of one pass over a shape, every address relative to the tensor that owns it.
+
+    A call adds the addresses of its tensors: one sum for all units and fields.
+    """
+
+    relative: np.ndarray  # (units, fields)
+    owner: np.ndarray  # field → place in OWNERS
+    shares: tuple[tuple[int, int], ...]  # units first … last − 1 of every thread
+    gathers: tuple[tuple[int, int], ...]  # the same with whole replicas
+    scratch: int  # bytes
+
+    def jobs(self, addresses: list[int]) -> np.ndarray:
+        """Return the jobs for tensors at these addresses, in the order of OWNERS."""
+        return records(self.relative + np.array(addresses)[self.owner])
+
+
+def _strides(plan: Plan) -> dict[str, int]:
+    """Return the bytes from one replica to the next of every tensor a job points into."""
+    s, step = plan.spec, 4 * plan.T * plan.B * plan.H
+    gates, state = 4 * len(set(s.gate)) * plan.H, 4 * plan.B * plan.H
+    strides = {
+        "x": plan.T * plan.B * (8 if plan.V else 4 * plan.D), "resets": plan.T * plan.B,
+        "weight_ih": gates * (plan.V or plan.D), "weight_hh": gates * plan.H,
+        "bias_ih": gates, "bias_hh": gates, "state": state,
+        "outputs": step, "last": state, "states": step * len(s.carried), "dx": 4 * plan.T * plan.B * plan.D,
+    }  # fmt: skip
+    same = ("outputs", "last", "states", "state", *WEIGHTS)
+    return strides | {f"d_{name}": strides[name] for name in same}
+
+
+def _make_recipe(plan: Plan, backward: bool, present: tuple[bool, ...], wanted: int) -> Recipe:
+    """Return the recipe of a pass in which only some tensors are present; absent ones keep address 0."""
+    units, shares = plan.R * plan.tiles, threads.share(plan.R * plan.tiles, wanted)
+    relative, owner = np.zeros((units, len(FIELDS)), np.int64), np.zeros(len(FIELDS), np.intp)
+    unit = np.arange(units)
+
+    def put(field: str, values: Any, of: str = "nothing") -> None:
+        relative[:, PLACE[field]], owner[PLACE[field]] = values, OWNERS.index(of)
+
+    for name, value in _facts(plan).items():
+        put(name, value)
+    put("replica", unit // plan.tiles)
+    put("rows", np.minimum(plan.rows, plan.B - unit % plan.tiles * plan.rows))
+    if plan.ragged:
+        put("rows", (plan.B - 1 - unit % plan.tiles) // plan.tiles + 1)
+    put("order", unit * 16 * plan.rows, "order")
+    put("length", unit * 16 * plan.rows + 8 * plan.rows, "order")
+    strides = _strides(plan)
+    for name, is_there in zip(TENSORS, present, strict=True):
+        if is_there:
+            field = "symbols" if name == "x" and plan.V else name
+            put(field, unit // plan.tiles * strides[name], name)
+    here = {name for name, is_there in zip(TENSORS, present, strict=True) if is_there}
+    parts = plan.backward_scratch("dx" in here) if backward else plan.forward_scratch
+    places, share_bytes = _offsets(parts)
+    of_share = np.repeat(np.arange(len(shares)), [last - first for first, last in shares]) * share_bytes
+    for name, place in places.items():
+        put(name, of_share + place, "scratch")
+    total = len(shares) * share_bytes
+    if "d_weight_hh" in here:
+        places, unit_bytes = _offsets(plan.unit_gradients)
+        for name, place in places.items():
+            put(name, total + unit * unit_bytes + place, "scratch")
+        total += units * unit_bytes
+    if plan.keep:
+        for name, place in plan.saved_places.items():
+            put(name, unit * 4 * plan.saved_size + place, "saved")
+    whole = [(first * plan.tiles, last * plan.tiles) for first, last in threads.share(plan.R, len(shares))]
+    return Recipe(relative, owner, tuple(shares), tuple(whole), total)
+
+
+def _facts(plan: Plan) -> dict[str, int]:
+    """Return the fields of a job that every unit shares."""
+    return {
         "T": plan.T, "B": plan.B, "D": plan.D, "H": plan.H, "V": plan.V,
         "chunk": plan.chunk, "ring": plan.ring,
         "lh": 4 * plan.lh, "lr": 4 * plan.lr, "lz": 4 * (plan.lw + 16), "ld": 4 * plan.ld, "lw": 4 * plan.lw,
         "state_part": 4 * plan.R * plan.B * plan.H,
     }  # fmt: skip
-    jobs = []
-    for r in range(plan.R):
-        replica = sizes | {
-            "replica": r,
-            "symbols" if plan.V else "x": _at(given.x, r),
-            "resets": _at(given.resets, r),
-            "weight_ih": _at(given.weight_ih, r),
-            "weight_hh": _at(given.weight_hh, r),
-            "bias_ih": _at(given.bias_ih, r),
-            "bias_hh": _at(given.bias_hh, r),
-            "state": _at(given.state, r, plan.B * plan.H),
-        }
-        for u in range(plan.tiles):
-            place = order[r, u].ctypes.data
-            jobs.append(replica | {"rows": counts[r][u], "order": place, "length": place + 8 * plan.rows})
-    return jobs
 
 
-def _place_saved(plan: Plan, jobs: list[dict[str, int]], saved: Tensor) -> None:
-    """Give every job its share of what forward keeps."""
-    for unit, job in enumerate(jobs):
-        base = saved.data_ptr() + 4 * unit * plan.saved_size
-        if plan.chunked:
-            job["border"] = base
-            continue
-        for name, size in plan.window.items():
-            job[name] = base if size else 0
-            base += 4 * size
+def _order(plan: Plan, lengths: Tensor) -> np.ndarray:
+    """Return (R, tiles, 2, rows): every tile's rows, longest first, dealt in turn, and their lengths."""
+    table = np.zeros((plan.R, plan.tiles, 2, plan.rows), np.int64)
+    given = lengths.numpy()
+    longest_first = np.argsort(-given, kind="stable")
+    sorted_lengths = np.take_along_axis(given, longest_first, 1)
+    for u in range(plan.tiles):
+        part = longest_first[:, u :: plan.tiles]
+        table[:, u, 0, : part.shape[1]] = part
+        table[:, u, 1, : part.shape[1]] = sorted_lengths[:, u :: plan.tiles]
+    return table
 
 
-def _share(plan: Plan, passes: int) -> list[tuple[int, int]]:
-    """Return the shares of the units; one share where the work is small."""
-    wanted = torch.get_num_threads() if plan.operations(passes) >= SHARED_WORK else 1
-    return threads.share(plan.R * plan.tiles, wanted)
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None or tensor.numel() == 0 else tensor.data_ptr()
 
 
-def _with_scratch(jobs: list[dict[str, int]], shares: list[tuple[int, int]], sizes: dict[str, int]) -> Tensor:
-    """Give every share its own scratch, reused by its units one after the other. Keep what is returned."""
-    scratch = buffer(len(shares), _part_total(sizes))
-    for number, (first, last) in enumerate(shares):
-        places, _ = _addresses(scratch.data_ptr() + 4 * number * scratch.shape[1], sizes)
-        for job in jobs[first:last]:
-            job.update(places)
-    return scratch
-
-
-def _launch(entry: Callable[..., None], jobs: list[dict[str, int]], shares: list[tuple[int, int]]) -> None:
-    table = make_jobs(jobs)
-    threads.run(lambda first, last: entry(table, first, last), shares)
+def _run(plan: Plan, tensors: dict[str, Tensor | None], lengths: Tensor | None, saved: Tensor) -> None:
+    """Run a pass: forward, or backward where the gradient of a weight or an input is among the tensors."""
+    module = cache.load(plan.spec)
+    backward = "d_last" in tensors
+    addresses = [_address(tensors.get(name)) for name in TENSORS]
+    wanted = torch.get_num_threads() if plan.operations(1 + backward) >= SHARED_WORK else 1
+    recipe = plan.recipe(backward, tuple(map(bool, addresses)), wanted)
+    order = plan.order if lengths is None else _order(plan, lengths)
+    with memory.borrowed(recipe.scratch, poison) as scratch:
+        jobs = recipe.jobs([0, *addresses, order.ctypes.data, saved.data_ptr(), scratch])
+        entry = module.backward if backward else module.forward
+        threads.run(functools.partial(entry, jobs), recipe.shares)
+        if tensors.get("d_weight_hh") is not None:
+            threads.run(functools.partial(module.gather, jobs), recipe.gathers)
 
 
 def run_forward(plan: Plan, given: Given, outputs: bool, states: bool) -> tuple[Tensor, ...]:
     """Return outputs (R, T, B, H) or empty, last (parts, R, B, H), carried states or empty, and saved."""
     R, T, B, H, s = plan.R, plan.T, plan.B, plan.H, plan.spec
-    made = torch.zeros if given.lengths is not None else buffer
+    made = torch.zeros if plan.ragged else buffer
     out = made(R, T, B, H) if outputs else torch.empty(0)
     carried = made(R, len(s.carried), T, B, H) if states else torch.empty(0)
     last = buffer(1 + len(s.carried), R, B, H)
     saved = buffer(R, plan.tiles, plan.saved_size)
     if R * B:
-        counts, order = _order(plan, given.lengths)
-        jobs = _jobs(plan, given, order, counts)
-        shares = _share(plan, 1)
-        scratch = _with_scratch(jobs, shares, plan.forward_scratch)
-        if plan.keep:
-            _place_saved(plan, jobs, saved)
-        for job in jobs:
-            r = job["replica"]
-            job["outputs"], job["states"] = _at(out, r), _at(carried, r)
-            job["last"] = _at(last, r, B * H)
-        _launch(cache.load(s).forward, jobs, shares)
-        del scratch
+        tensors = {**given.tensors(), "outputs": out, "last": last, "states": carried}
+        _run(plan, tensors, given.lengths, saved)
     return out, last, carried, saved
 
 
@@ -313,41 +360,20 @@ def run_backward(
     plan: Plan, given: Given, saved: Tensor, from_above: list[Tensor | None], wants: dict[str, bool]
 ) -> dict[str, Tensor]:
     """Return the wanted gradients by name: x, state, weight_ih, weight_hh, bias_ih, bias_hh."""
-    R, T, B, H = plan.R, plan.T, plan.B, plan.H
-    d_outputs, d_last, d_states = from_above
-    module = cache.load(plan.spec)
-    made = torch.zeros if given.lengths is not None else buffer
+    R, T, B = plan.R, plan.T, plan.B
     grads: dict[str, Tensor] = {}
     if wants["x"]:
-        grads["x"] = made(R, T, B, plan.D)
-    if wants["state"]:
+        grads["x"] = (torch.zeros if plan.ragged else buffer)(R, T, B, plan.D)
+    if wants["state"] and given.state is not None:
         grads["state"] = buffer(*given.state.shape)
-    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    weights = any(wants[name] for name in names)
-    if weights:
-        for name in names:
+    if any(wants[name] for name in WEIGHTS):
+        for name in WEIGHTS:
             like = getattr(given, name)
             if like is not None:
                 grads[name] = buffer(*like.shape)
     if not R * B:
         return {name: grad.zero_() for name, grad in grads.items()}
-    counts, order = _order(plan, given.lengths)
-    jobs = _jobs(plan, given, order, counts)
-    shares = _share(plan, 2)
-    scratch = _with_scratch(jobs, shares, plan.backward_scratch(wants["x"]))
-    _place_saved(plan, jobs, saved)
-    sums = buffer(len(jobs) if weights else 0, _part_total(plan.unit_gradients))
-    for unit, job in enumerate(jobs):
-        r = job["replica"]
-        job["d_outputs"], job["d_last"] = _at(d_outputs, r), _at(d_last, r, B * H)
-        job["d_states"] = _at(d_states, r)
-        job["dx"], job["d_state"] = _at(grads.get("x"), r), _at(grads.get("state"), r, B * H)
-        if weights:
-            job.update(_addresses(sums.data_ptr() + 4 * unit * sums.shape[1], plan.unit_gradients)[0])
-            job.update({"d_" + name: _at(grads.get(name), r) for name in names})
-    _launch(module.backward, jobs, shares)
-    if weights:
-        whole = [(f * plan.tiles, e * plan.tiles) for f, e in threads.share(R, len(shares))]
-        _launch(module.gather, jobs, whole)
-    del scratch
+    above = dict(zip(("d_outputs", "d_last", "d_states"), from_above, strict=True))
+    below = {"dx" if name == "x" else f"d_{name}": grad for name, grad in grads.items()}
+    _run(plan, {**given.tensors(), **above, **below}, given.lengths, saved)
     return grads

@@ -33,11 +33,8 @@ PLACE = {name: place for place, name in enumerate(FIELDS)}
 JOB = np.dtype([(name, np.int64) for name in FIELDS])
 
 
-def make_jobs(rows: list[dict[str, int]]) -> np.ndarray:
-    """Return one record a unit; a field not named is 0."""
-    table = np.zeros((len(rows), len(FIELDS)), np.int64)
-    for at, row in enumerate(rows):
-        table[at, [PLACE[name] for name in row]] = list(row.values())
+def records(table: np.ndarray) -> np.ndarray:
+    """Return a table (units, fields) of whole numbers as one record a unit."""
     return table.reshape(-1).view(JOB)
 
 

@@ -7,8 +7,10 @@ back to a shelf when the last tensor on it is gone, and the next call of a simil
 from __future__ import annotations
 
 import collections
+import contextlib
 import math
 import os
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -37,6 +39,19 @@ def lease(shape: tuple[int, ...]) -> Tensor:
     whole = _from_shelf(size + LINE)
     skip = -whole.ctypes.data % LINE // 4
     return torch.from_numpy(whole.view(_Lease))[skip : skip + size // 4].view(shape)
+
+
+@contextlib.contextmanager
+def borrowed(size: int, poisoned: bool = False) -> Iterator[int]:
+    """Lend so many bytes on cache lines for a while, as an address; ``poisoned``: filled with NaN."""
+    whole = _from_shelf(size + LINE)
+    if poisoned:
+        whole.fill(math.nan)
+    try:
+        address = whole.ctypes.data
+        yield address + -address % LINE
+    finally:
+        _shelf.append(whole)
 
 
 def _from_shelf(size: int) -> np.ndarray:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch._C import _are_functorch_transforms_active
 from torch.nn import Parameter
 
 from memspan import simd
@@ -43,23 +46,28 @@ def _plan(
     x: Tensor, weight_ih: Tensor, weight_hh: Tensor, lengths: Tensor | None, resets: Tensor | None,
     variant: str, keep: bool, chunk: int,
 ) -> engine.Plan:  # fmt: skip
-    R, T, B = x.shape[:3]
-    symbols = not x.dtype.is_floating_point
-    D, V = (0, weight_ih.shape[-1]) if symbols else (x.shape[3], 0)
-    H = weight_hh.shape[-1]
-    facts = (R, T, B, D, H, V)
-    plan = engine.cached_plan if all(type(size) is int for size in facts) else engine.Plan
-    options = (resets is not None, lengths is not None)
-    made = plan(_spec(variant), *facts, keep, 0, *options)
-    if keep:
-        steps = engine.auto_chunk(made) if chunk < 0 else chunk
-        if steps:
-            made = plan(_spec(variant), *facts, keep, engine.round_up(steps, made.ring), *options)
-    return made
+    R, T, B, *size = x.shape
+    D, V = (size[0], 0) if size else (0, weight_ih.shape[-1])
+    facts = (R, T, B, D, weight_hh.shape[-1], V)
+    make = _cached_plan if all(type(size) is int for size in facts) else _make_plan
+    return make(variant, facts, keep, chunk, resets is not None, lengths is not None)
+
+
+def _make_plan(
+    variant: str, facts: tuple[int, int, int, int, int, int], keep: bool, chunk: int,
+    resets: bool, ragged: bool,
+) -> engine.Plan:  # fmt: skip
+    """Return the plan of a shape; a chunk below 0 is decided by memory."""
+    plan = engine.Plan(_spec(variant), *facts, keep, 0, resets, ragged)
+    steps = 0 if not keep else engine.auto_chunk(plan) if chunk < 0 else chunk
+    return dataclasses.replace(plan, chunked=engine.round_up(steps, plan.ring)) if steps else plan
+
+
+_cached_plan = functools.lru_cache(maxsize=512)(_make_plan)
 
 
 def _unroll(
-    x: Tensor, state: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None,
+    x: Tensor, state: Tensor | None, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None,
     bias_hh: Tensor | None, lengths: Tensor | None, resets: Tensor | None,
     variant: str, outputs: bool, states: bool, keep: bool, chunk: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
@@ -71,8 +79,8 @@ def _unroll(
 
 
 def _gradients(
-    d_outputs: Tensor | None, d_last: Tensor, d_states: Tensor | None, saved: Tensor,
-    x: Tensor, state: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None,
+    d_outputs: Tensor | None, d_last: Tensor | None, d_states: Tensor | None, saved: Tensor,
+    x: Tensor, state: Tensor | None, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None,
     bias_hh: Tensor | None, lengths: Tensor | None, resets: Tensor | None,
     variant: str, chunk: int, wants: list[bool],
 ) -> list[Tensor]:  # fmt: skip
@@ -82,7 +90,7 @@ def _gradients(
     want = dict(zip(GRADIENTS, wants, strict=True))
     from_above = [None if d is None else d.contiguous() for d in (d_outputs, d_last, d_states)]
     grads = engine.run_backward(plan, given, saved, from_above, want)
-    return [grads[name] if want[name] else state.new_empty(0) for name in GRADIENTS]
+    return [grads[name] if want[name] else weight_hh.new_empty(0) for name in GRADIENTS]
 
 
 def _given(x: Tensor, *rest: Tensor | None) -> engine.Given:
@@ -109,7 +117,7 @@ def _(  # type: ignore[no-untyped-def]
     R, T, B, H = plan.R, plan.T, plan.B, plan.H
     return (
         weight_hh.new_empty((R, T, B, H) if outputs else (0,)),
-        weight_hh.new_empty(state.shape),
+        weight_hh.new_empty((1 + len(plan.spec.carried), R, B, H)),
         weight_hh.new_empty((R, len(plan.spec.carried), T, B, H) if states else (0,)),
         weight_hh.new_empty((R, plan.tiles, plan.saved_size)),
     )
@@ -150,8 +158,6 @@ def _backward(
     *given, saved = ctx.saved_tensors
     variant, outputs, states, _, chunk = ctx.options
     wants = [bool(want) for want in ctx.needs_input_grad[:6]]
-    if d_last is None:
-        d_last = torch.zeros_like(given[1])
     made = call_backward(
         d_outputs if outputs else None, d_last, d_states if states else None, saved, *given,
         variant, chunk, wants,
@@ -200,10 +206,14 @@ def _reference_gradients(
         left = iter(inputs)
         x, state, *weights = [next(left) if use else t for t, use in zip(given, used, strict=True)]
         p = {name: value for name, value in zip(names, weights, strict=True) if value is not None}
+        if state is None:
+            state = x.new_zeros(
+                (len(cell.states), x.shape[0], x.shape[2], cell.hidden_size), dtype=given[3].dtype
+            )
         every, last, states, _ = unroll_reference(
             cell, p, x, tuple(state.unbind(0)), lengths=lengths, resets=resets
         )
-        out = [torch.stack(last)]
+        out = [torch.stack(last)] if d_last is not None else []
         if d_outputs is not None:
             out.append(every)
         if d_states is not None:
@@ -291,14 +301,30 @@ class _Backward(torch.autograd.Function):
         return tuple(tuple(part) for part in _vmap_backward(info, in_dims, *args))
 
 
+class _Direct(torch.autograd.Function):
+    """The operator where no transform is around it: torch then looks up nothing but this."""
+
+    backward = staticmethod(_backward)
+
+    @staticmethod
+    def forward(ctx: Any, *args: Any) -> Any:
+        made = _unroll(*args)
+        _setup(ctx, args, made)
+        return made
+
+
 def call_unroll(*args: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Call the kernel in a way that every transform around it understands."""
-    return unroll_op(*args) if torch.compiler.is_compiling() else _Unroll.apply(*args)
+    if torch.compiler.is_compiling():
+        return unroll_op(*args)
+    if _are_functorch_transforms_active() or not _plain(*args[:8]):
+        return _Unroll.apply(*args)
+    return _Direct.apply(*args)
 
 
 def call_backward(*args: Any) -> Any:
     """Call the kernel's gradients in a way that every transform around them understands."""
     if torch.compiler.is_compiling():
         return unroll_backward_op(*args)
-    once = not torch.is_grad_enabled() and _plain(*args[:12])
-    return _gradients(*args) if once else _Backward.apply(*args)
+    once = not torch.is_grad_enabled() and not _are_functorch_transforms_active()
+    return _gradients(*args) if once and _plain(*args[:12]) else _Backward.apply(*args)

@@ -145,11 +145,14 @@ def gather_carried(target, record, part, H):
 def load_state(j):
     """Put the initial state into the first slots."""
     for r in range(j.rows):
-        row = iload(j.order + 8 * r)
         zero_floats(j.h + r * j.lh, j.lh // 4)
-        copy_floats(j.h + r * j.lh, j.state + state_parts(j, row, 0), j.H)
-        for part in range(STATES - 1):
-            scatter_carried(j.record + r * j.lr, part, j.state + state_parts(j, row, part + 1), j.H)
+        if j.state:
+            row = iload(j.order + 8 * r)
+            copy_floats(j.h + r * j.lh, j.state + state_parts(j, row, 0), j.H)
+            for part in range(STATES - 1):
+                scatter_carried(j.record + r * j.lr, part, j.state + state_parts(j, row, part + 1), j.H)
+        elif STATES > 1:
+            zero_floats(j.record + r * j.lr, j.lr // 4)
 
 
 @nb.njit(**OPTIONS)
@@ -333,12 +336,14 @@ def enter_rows(j, n, t):
     """Start the gradients of the rows whose last step is t. Return how many rows are live."""
     while n < j.rows and iload(j.length + 8 * n) > t:
         row = iload(j.order + 8 * n)
-        copy_floats(j.dh + n * j.ld, j.d_last + state_parts(j, row, 0), j.H)
-        zero_floats(j.dh + n * j.ld + 4 * j.H, j.ld // 4 - j.H)
+        zero_floats(j.dh + n * j.ld, j.ld // 4)
         for part in range(STATES - 1):
-            at = j.ds + (part * j.rows + n) * j.ld
-            copy_floats(at, j.d_last + state_parts(j, row, part + 1), j.H)
-            zero_floats(at + 4 * j.H, j.ld // 4 - j.H)
+            zero_floats(j.ds + (part * j.rows + n) * j.ld, j.ld // 4)
+        if j.d_last:
+            copy_floats(j.dh + n * j.ld, j.d_last + state_parts(j, row, 0), j.H)
+            for part in range(STATES - 1):
+                at = j.ds + (part * j.rows + n) * j.ld
+                copy_floats(at, j.d_last + state_parts(j, row, part + 1), j.H)
         n += 1
     return n
 

@@ -13,7 +13,7 @@ import itertools
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def share(count: int, threads: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
-def run(work: Callable[[int, int], None], shares: list[tuple[int, int]]) -> None:
+def run(work: Callable[[int, int], None], shares: Sequence[tuple[int, int]]) -> None:
     """Do every share of the work: the caller the first, pool threads the others."""
     if len(shares) == 1:
         work(*shares[0])
