@@ -19,6 +19,8 @@ import numba as nb
 from memspan.kernels.cpu.stencil import *
 from memspan.simd import *
 
+# Numba compiles a function again for a literal argument, so first values that are passed on are nb.intp(0).
+
 # ---- the generated module continues from here ----
 
 
@@ -284,8 +286,7 @@ def forward_unit(j):
         istore(j.starts + 8 * r, j.start)
     load_state(j)
     size = j.rows * (j.lh + j.lr)
-    longest = iload(j.length)
-    t0 = 0
+    longest, t0 = iload(j.length), nb.intp(0)
     while True:
         t1 = min(t0 + j.chunk, longest)
         if j.border:
@@ -470,7 +471,7 @@ def backward_unit(j):
     size = j.rows * (j.lh + j.lr)
     for r in range(j.rows):
         istore(j.starts + 8 * r, j.start)
-    n, t1 = 0, iload(j.length)
+    n, t1 = nb.intp(0), iload(j.length)
     while t1 > 0:
         t0 = (t1 - 1) // j.chunk * j.chunk
         if j.border:
@@ -485,7 +486,7 @@ def backward_unit(j):
 @nb.njit(**OPTIONS)
 def write_d_state(j, n):
     """Copy the gradient of the initial state; rows of length 0 pass theirs through."""
-    n = enter_rows(j, n, -1)
+    n = enter_rows(j, n, nb.intp(-1))
     for r in range(n):
         row = iload(j.order + 8 * r)
         copy_floats(j.d_state + state_parts(j, row, 0), j.dh + r * j.ld, j.H)
@@ -502,7 +503,7 @@ def backward(jobs, first, last):
     for u in range(first, last):
         j = jobs[u]
         if j.replica != packed:
-            pack_columns(j.panels_h, j.weight_hh, j.H, 0, FROM_H, j.H)
+            pack_columns(j.panels_h, j.weight_hh, j.H, nb.intp(0), FROM_H, j.H)
             if j.dx:
                 pack_columns(j.panels_x, j.weight_ih, j.D, SLOTS - FROM_X, SLOTS, j.H)
             if j.border:
