@@ -26,6 +26,7 @@ def test_the_page_is_fresh():
     assert PAGE.read_text(encoding="utf-8") == page(FOUND), "run: python tests/layers/abilities.py"
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch's inductor needs g++")
 def test_the_inductor_compiles_a_layer():
