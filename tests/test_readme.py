@@ -7,19 +7,19 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-SNIPPETS = [
-    pytest.param(code, id=f"{page.relative_to(ROOT)}-{number}")
-    for page in PAGES
-    for number, code in enumerate(
-        re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M)
-    )
-]
+SNIPPET = re.compile(r"^```python\n(.*?)^```", re.S | re.M)
 
 
-@pytest.mark.parametrize("code", SNIPPETS)
-def test_snippets_run(code, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if SNIPPET.search(page.read_text(encoding="utf-8"))],
+    ids=lambda page: page.stem,
+)
+def test_a_page_s_snippets_run_one_after_the_other(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "snippet", "exec"), {"__name__": "snippet"})
+    names = {"__name__": "snippet"}
+    for number, code in enumerate(SNIPPET.findall(page.read_text(encoding="utf-8"))):
+        exec(compile(code, f"{page.name}, snippet {number}", "exec"), names)
 
 
 def test_commands_named_in_the_readme_exist():
