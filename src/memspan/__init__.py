@@ -4,7 +4,7 @@
     RNNCell, GRUCell, LSTMCell  one step of them
     Cell, Recurrent, OneStep    your own equations as a layer, or as one step
     truncated, detached         truncated back-propagation: carry the state, cut its history
-    Stream                      inference step by step
+    Stream                      inference step by step, what layer.stream() returns
 
 Every name loads on first use, so that ``import memspan`` stays light.
 """

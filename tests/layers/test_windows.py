@@ -73,7 +73,7 @@ def test_a_stream_with_replicas_resets_and_a_given_state():
     layer, _ = case("LSTM", replicas=2)
     x, hx = torch.randn(2, 7, 4, 3), (torch.randn(2, 2, 4, 5), torch.randn(2, 2, 4, 5))
     resets = torch.rand(2, 7, 4) < 0.3
-    step = memspan.Stream(layer, hx)
+    step = layer.stream(hx)
     outputs = [step(x[:, t], reset=resets[:, t]) for t in range(7)]
     close(torch.stack(outputs, 1), layer(x, hx, resets=resets)[0])
 

@@ -2,8 +2,9 @@
 
 from memspan.layers.one_step import GRUCell, LSTMCell, OneStep, RNNCell
 from memspan.layers.recurrent import Recurrent
+from memspan.layers.stream import Stream
 from memspan.layers.torch_like import GRU, LSTM, RNN
-from memspan.layers.windows import Stream, detached, truncated
+from memspan.layers.windows import detached, truncated
 
 __all__ = [
     "GRU",

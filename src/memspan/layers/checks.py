@@ -170,3 +170,9 @@ def marks_shape(layout: Layout, x: Tensor) -> tuple[int, ...]:
 def readable(t: Tensor) -> bool:
     """Return whether values may be looked at: not while compiling, exporting or under vmap."""
     return not (torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(t))
+
+
+def one_direction(layer: Form, why: str) -> None:
+    """Refuse a bidirectional layer with the reason."""
+    if layer.bidirectional:
+        raise ArgumentError(f"the layer is bidirectional, and {why}; use one direction")

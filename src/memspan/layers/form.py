@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -25,3 +25,6 @@ class Form(Protocol):
     @property
     def weight(self) -> Tensor:
         """The parameter whose dtype and device are the layer's."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the layer over a whole sequence."""

@@ -19,6 +19,7 @@ from memspan.layers import checks, packed
 from memspan.layers.call import Call, full_precision
 from memspan.layers.checks import Lengths
 from memspan.layers.exporting import unroll_by_scan
+from memspan.layers.stream import Stream
 from memspan.layers.weights import Initial
 
 Resets = Tensor | tuple[Tensor, Tensor]
@@ -142,6 +143,10 @@ class Recurrent(nn.Module):
 
     def flatten_parameters(self) -> None:
         """Do nothing: there is no cuDNN buffer to keep in order."""
+
+    def stream(self, hx: Tensor | State | None = None) -> Stream:
+        """Return this layer as step-by-step inference that begins with a state, zero if None."""
+        return Stream(self, hx)
 
     def choice(self) -> Choice:
         """Return the kernel that serves this layer's weights, and why."""
