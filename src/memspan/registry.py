@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from memspan.errors import UnknownNameError
+from memspan.errors import ArgumentError, UnknownNameError
 
 
 class Registry(Mapping[str, str]):
@@ -35,6 +35,19 @@ class Registry(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._table)
+
+    def register(self, name: str, target: str) -> None:
+        """Add a name, for instance a cell of your own.
+
+        Args:
+            name: what it will be called.
+            target: ``"package.module:Class"``; imported on first use.
+
+        Raises:
+            ArgumentError: the name stands for something else already.
+        """
+        if self._table.setdefault(name, target) != target:
+            raise ArgumentError(f"{self.kind} {name!r} is {self._table[name]} already; choose another name")
 
     def resolve(self, name: str) -> Any:
         """Import and return the class behind a name; once imported it is only looked up.

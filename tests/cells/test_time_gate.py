@@ -332,7 +332,7 @@ def test_peepholes_by_hand():
 
 
 def test_neither_has_a_fused_kernel_yet_and_the_reason_is_true():
-    assert choose(PeepholeLSTM(1, 1)).reason.startswith("cells/peephole_lstm has no cpu.py")
+    assert choose(PeepholeLSTM(1, 1)).reason.startswith("there is no memspan.cells.peephole_lstm.cpu")
     assert choose(TimeGate(LSTM(1, 1))).reason == "TimeGate is not a cell of the registry"
 
 

@@ -1,6 +1,5 @@
 """docs/own-cells.md does what it says, on the reference and on the fused path."""
 
-import importlib
 import sys
 
 import pytest
@@ -69,19 +68,25 @@ def test_step_alone_is_enough():
 
 @pytest.fixture
 def fused_room(tmp_path, monkeypatch):
-    """The page's fourth and fifth example as a room of cells/, with its line in CELLS."""
-    room = tmp_path / "minimal_gated"
-    room.mkdir()
-    (room / "__init__.py").write_text("")
+    """The page's fourth and fifth example as a package of one's own, registered as the page says."""
+    room = tmp_path / "mypackage" / "minimal_gated"
+    room.mkdir(parents=True)
+    for folder in (room.parent, room):
+        (folder / "__init__.py").write_text("")
     (room / "equations.py").write_text(blocks()[3])
     (room / "cpu.py").write_text(blocks()[4])
-    package = importlib.import_module("memspan.cells")
-    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
-    table = {**CELLS._table, "minimal_gated": "memspan.cells.minimal_gated.equations:MinimalGatedUnitAfter"}
-    monkeypatch.setattr(CELLS, "_table", table)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(CELLS, "_table", dict(CELLS._table))
+    CELLS.register("minimal_gated", "mypackage.minimal_gated.equations:MinimalGatedUnitAfter")
     yield CELLS.resolve("minimal_gated")
-    for name in [n for n in sys.modules if n.startswith("memspan.cells.minimal_gated")]:
+    for name in [n for n in sys.modules if n.startswith("mypackage")]:
         del sys.modules[name]
+
+
+def test_a_taken_name_is_refused():
+    CELLS.register("lstm", CELLS["lstm"])
+    with pytest.raises(memspan.errors.ArgumentError, match="already"):
+        CELLS.register("lstm", "mypackage.mine:LSTM")
 
 
 def test_the_pair_brings_the_fused_path(fused_room):

@@ -11,3 +11,13 @@ CELLS = Registry(
         "peephole_lstm": "memspan.cells.peephole_lstm.equations:PeepholeLSTM",
     },
 )
+
+
+def room_of(name: str) -> str:
+    """Return the package a registered cell's equations are in.
+
+    Example:
+        >>> room_of("lstm")
+        'memspan.cells.lstm'
+    """
+    return CELLS[name].split(":")[0].rpartition(".")[0]

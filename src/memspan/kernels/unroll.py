@@ -10,7 +10,7 @@ from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.autograd import forward_ad
 
-from memspan.cells import CELLS
+from memspan.cells import CELLS, room_of
 from memspan.cells.cell import Cell, Parameters, State
 from memspan.errors import ArgumentError, KernelRefusal, ShapeError
 from memspan.kernels.reference import check_values, unroll_reference
@@ -70,7 +70,7 @@ def choose(
 
 
 def _look_for_cpu(name: str) -> bool:
-    return util.find_spec(f"memspan.cells.{name}.cpu") is not None
+    return util.find_spec(f"{room_of(name)}.cpu") is not None
 
 
 _FUSED = {name: _look_for_cpu(name) for name in CELLS}  # now, because torch.compile cannot trace a look
@@ -92,7 +92,7 @@ def _refusal(cell: Cell, dtype: torch.dtype, device: torch.device, return_gates:
     if cell.name not in CELLS or type(cell) is not CELLS.resolve(cell.name):
         return f"{type(cell).__name__} is not a cell of the registry"
     if not _has_cpu_room(cell.name):
-        return f"cells/{cell.name} has no cpu.py, the part of a cell that the kernel needs"
+        return f"there is no {room_of(cell.name)}.cpu, the part of a cell that the kernel needs"
     if return_gates:
         return "gates are returned by the reference only"
     if forward_ad._current_level >= 0:

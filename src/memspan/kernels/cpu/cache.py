@@ -82,10 +82,17 @@ def cache_folder() -> Path:
     return temporary
 
 
+def _digest(module: str) -> str:
+    """Return the hash of a module's source: an outside pair that changes makes its kernel new."""
+    found = importlib.util.find_spec(module)
+    source = b"" if found is None or found.origin is None else Path(found.origin).read_bytes()
+    return hashlib.sha256(source).hexdigest()[:16]
+
+
 def _write(spec: Spec, folder: Path) -> Path:
     """Write one module whole or not at all, so that processes may start at once."""
     path = folder / f"memspan_kernel_{spec.variant}.py"
-    text = module_text(spec)
+    text = module_text(spec) + f"\n\n# {spec.room}: {_digest(spec.room)}\n"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         handle, name = tempfile.mkstemp(dir=folder, suffix=".tmp")
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -7,10 +7,12 @@ import importlib
 from types import ModuleType
 from typing import Any
 
+from memspan.cells import room_of
+
 LAYOUT = {  # lanes → rows of the register tiles, largest first
-    16: {"gates": {4: (6, 4, 2, 1), 1: (8, 4, 2, 1)}, "rows": (8, 4, 2, 1)},
-    8: {"gates": {4: (2, 1), 1: (4, 2, 1)}, "rows": (4, 2, 1)},
-    4: {"gates": {4: (2, 1), 1: (4, 2, 1)}, "rows": (4, 2, 1)},
+    16: {"gates": {4: (6, 4, 2, 1), 3: (8, 4, 2, 1), 2: (8, 4, 2, 1), 1: (8, 4, 2, 1)}, "rows": (8, 4, 2, 1)},
+    8: {"gates": {4: (2, 1), 3: (4, 2, 1), 2: (4, 2, 1), 1: (4, 2, 1)}, "rows": (4, 2, 1)},
+    4: {"gates": {4: (2, 1), 3: (4, 2, 1), 2: (4, 2, 1), 1: (4, 2, 1)}, "rows": (4, 2, 1)},
 }
 
 
@@ -73,8 +75,8 @@ class Spec:
 
 
 def spec_for(cell: Any, lanes: int) -> Spec:
-    """Return the kernel's view of a cell; raises ImportError if its room has no ``cpu.py``."""
-    room = f"memspan.cells.{cell.name}.cpu"
+    """Return the kernel's view of a cell; raises ImportError without a ``cpu.py`` beside its equations."""
+    room = f"{room_of(cell.name)}.cpu"
     module: ModuleType = importlib.import_module(room)
     suffix = f"_{cell.nonlinearity}" if hasattr(cell, "nonlinearity") else ""
     return Spec(
