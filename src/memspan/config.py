@@ -103,6 +103,8 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _require(0 <= self.seed < 2**63, "seed", self.seed, "in 0 … 2⁶³ − 1")
+        if self.recipe.bias == "chrono" and self.task.steps < 2:
+            raise ArgumentError("bias 'chrono' needs sequences of at least 2 inputs; take a longer one")
 
     def flat(self) -> dict[str, Any]:
         """Return every field by name, one level deep: the columns of a table of runs."""

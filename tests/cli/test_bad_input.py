@@ -39,6 +39,7 @@ def refused(result, *words):
         ("train palindrome --length 5 --init xavier_norm", ["xavier_norm", "xavier_normal"]),
         ("train palindrome --length five", ["--length", "five"]),
         ("train palindrome", ["--length"]),
+        ("train palindrome --length 2 --bias chrono", ["chrono", "longer"]),
         ("train palindrome --length 5 --seeds 4-1", ["4-1", "0-4"]),
         ("train palindrome --length 5 --workers 0", ["workers", "at least 1"]),
         ("reproduce --preset quik", ["quik", "'quick'"]),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from memspan.config import Recipe, RunConfig
-from memspan.errors import ArgumentError
+from memspan.errors import KernelRefusal
 from memspan.ledger import Ledger
 from memspan.sweep.local import LocalEngine
 from memspan.sweep.run import SweepError, sweep
@@ -68,9 +68,9 @@ def test_local_engine_equals_training_here(tmp_path):
 
 
 def test_a_refusal_in_a_worker_reaches_the_caller(tmp_path):
-    bad = RunConfig(Palindrome(2), Recipe(bias="chrono", hidden=4, steps=2))
-    with Ledger.open(tmp_path / "l") as ledger, pytest.raises(ArgumentError, match="chrono"):
-        sweep([bad], ledger, LocalEngine(workers=1))
+    unserved = RunConfig(Palindrome(5), Recipe(cell="peephole_lstm", hidden=4, steps=2))
+    with Ledger.open(tmp_path / "l") as ledger, pytest.raises(KernelRefusal, match="peephole_lstm"):
+        sweep([unserved], ledger, LocalEngine(workers=1, kernel="cpu"))
 
 
 class Dying(Inline):

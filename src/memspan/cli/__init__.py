@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from memspan.errors import ArgumentError, ForeignLedgerError, MemspanError
+from memspan.errors import ArgumentError, ForeignLedgerError, KernelRefusal, MemspanError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         return parse(sys.argv[1:] if arguments is None else arguments).run()
-    except (ArgumentError, ForeignLedgerError) as error:
+    except (ArgumentError, ForeignLedgerError, KernelRefusal) as error:
         return _say(error, 2)
     except KeyboardInterrupt:
         return _say("stopped", 130)
