@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -48,13 +46,3 @@ def seeds_of(text: str) -> list[int]:
             raise ArgumentError(f"--seeds {text!r}: expected numbers and ranges such as 0-4 or 1,3,7-9")
         seeds += range(int(first), int(last if dash else first) + 1)
     return list(dict.fromkeys(seeds))
-
-
-@contextlib.contextmanager
-def as_argument(flag: str) -> Iterator[None]:
-    """Name the flag in the message of an ArgumentError raised inside."""
-    try:
-        yield
-    except ArgumentError as error:
-        error.args = (f"{flag}: {error}",)
-        raise

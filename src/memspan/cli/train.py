@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import tyro
@@ -40,7 +40,7 @@ class Train:
         if not task_class.symbols:
             raise ArgumentError(f"task {self.task!r} has real inputs; memspan train serves tasks of symbols")
         task = task_class(length=self.length)
-        runs = [RunConfig(task, replace(self.recipe), seed) for seed in seeds_of(self.seeds)]
+        runs = [RunConfig(task, self.recipe, seed) for seed in seeds_of(self.seeds)]
         if self.options.dry_run:
             from memspan.cli.estimate import print_estimate
 

@@ -13,7 +13,7 @@ from memspan.ledger.records import DONE
 
 T = TypeVar("T")
 
-_GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+_GATES = {"rnn": 1, "gru": 3}  # others have 4; written here because a cell's class would import torch
 
 
 @dataclass(frozen=True)

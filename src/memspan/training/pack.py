@@ -56,6 +56,7 @@ class Pack:
             raise ArgumentError("a pack needs at least one run, all of the same task, cell, sizes and steps")
         self.runs, self.kernel, self.threads = list(runs), kernel, threads
         self.model = SequenceClassifier.of(runs[0])
+        self.recurrent = list(self.model.cell.parameter_shapes())
         self.rule = rule_of(runs[0].recipe)
         rows = [self._flatten(self.model.initial(run)) for run in runs]
         self._hold(
@@ -103,17 +104,13 @@ class Pack:
         """Apply update number t = 1, 2, … to every replica and return what each showed before it."""
         with reproducible():
             symbols, targets = self._batch("train", t)
-            recurrent = [v for name, v in self.parameters.items() if name not in READ_OUT]
             with torch_threads(self.threads):
                 h = self.model.last_state(self.parameters, symbols, self.kernel)
             losses, hits, dh = self._head(h.detach(), targets)
             with torch_threads(self.threads):
-                gradients = torch.autograd.grad(h, recurrent, dh)
+                gradients = torch.autograd.grad(h, [self.parameters[name] for name in self.recurrent], dh)
             self._collect(gradients)
-            return [
-                Outcome(losses[r], hits[r] / len(targets[r]), self._apply(r, losses[r], t))
-                for r in range(len(losses))
-            ]
+            return [self._apply(r, losses[r], hits[r] / len(targets[r]), t) for r in range(len(losses))]
 
     def _batch(self, use: str, t: int) -> tuple[Tensor, Tensor]:
         draws = []
@@ -137,18 +134,17 @@ class Pack:
         return losses, hits, dh
 
     def _collect(self, gradients: Sequence[Tensor]) -> None:
-        names = [name for name in self.parameters if name not in READ_OUT]
-        for name, gradient in zip(names, gradients, strict=True):
+        for name, gradient in zip(self.recurrent, gradients, strict=True):
             self.gradients[:, self.where[name]] = gradient.reshape(len(gradient), -1)
 
-    def _apply(self, r: int, loss: float, t: int) -> float:
-        """Clip, and update the replica unless it has diverged; return the norm before clipping."""
+    def _apply(self, r: int, loss: float, accuracy: float, t: int) -> Outcome:
+        """Clip, and update the replica unless it has diverged; return what it showed, its norm unclipped."""
         recipe, g = self.runs[r].recipe, self.gradients[r]
-        norm = clip(g, recipe.clip)
-        if math.isfinite(loss) and math.isfinite(norm):
+        outcome = Outcome(loss, accuracy, clip(g, recipe.clip))
+        if outcome.finite:
             state = {slot: rows[r] for slot, rows in self.slots.items()}
             self.rule.update(self.weights[r], g, state, learning_rate(recipe, t), t)
-        return norm
+        return outcome
 
     @torch.no_grad()
     def evaluate(self, use: str, t: int, n: int) -> list[float]:

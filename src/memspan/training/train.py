@@ -49,7 +49,7 @@ class Training:
         self.should_stop = should_stop
         self.step = self._load(resume or {})
         self.stored = self.step
-        self.began = self.saved_at = self.told_at = time.monotonic()
+        self.saved_at = self.told_at = time.monotonic()
 
     def _load(self, resume: Mapping[str, Resume]) -> int:
         steps = {resume[run.id].step if run.id in resume else 0 for run in self.pack.runs}
@@ -142,7 +142,6 @@ class Training:
                 wall_seconds=self._wall(),
             )
         self.stored, self.saved_at = self.step, time.monotonic()
-        self.began = self.saved_at
 
     def _finish(self) -> Iterator[Event]:
         finals = self.pack.evaluate("final", self.step, FINAL_SIZE)
@@ -171,7 +170,7 @@ class Training:
 
     def _wall(self) -> float:
         """Seconds since the last stored event, shared evenly by the pack's replicas."""
-        return (time.monotonic() - self.began) / max(1, len(self.pack.runs))
+        return (time.monotonic() - self.saved_at) / max(1, len(self.pack.runs))
 
 
 def train(

@@ -87,12 +87,6 @@ class FirstEvent:
         return Clocks(period, self.first - opening / 2, opening / period)
 
 
-SCHEMES: dict[str, type[LogUniform] | type[FirstEvent]] = {
-    "log_uniform": LogUniform,
-    "first_event": FirstEvent,
-}
-
-
 def log_uniform(generator: np.random.Generator, low: float, high: float, size: int) -> np.ndarray:
     """Draw numbers whose logarithm is uniform on [ln low, ln high]."""
     return np.exp(generator.uniform(np.log(low), np.log(high), size=size))
