@@ -4,20 +4,21 @@ import sys
 import pytest
 
 from memspan.errors import UnknownNameError
-from memspan.study import PRESETS, preset
+from memspan.study import EXPERIMENTS, PRESETS, preset
 
 
 def test_report_is_the_first_seed_of_full():
     report, full = preset("report"), preset("full")
     assert len(report.runs) == 24
-    assert len(full.runs) == 240
+    assert len(EXPERIMENTS["palindromes"].runs) == 240
     assert [run.id for run in report.runs] == [run.id for run in full.runs[:24]]
 
 
 def test_every_preset_holds_each_run_once():
     for p in PRESETS.values():
         assert len({run.id for run in p.runs}) == len(p.runs)
-        assert p.serving("fig1a") == p.runs
+        assert p.serving("fig1a")
+        assert set(p.serving("fig1a")) <= set(p.runs)
         assert p.serving("c99") == ()
 
 

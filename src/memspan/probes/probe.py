@@ -1,17 +1,34 @@
-"""What a probe is, and how its numbers come into the ledger. torch is imported when one is asked."""
+"""What a probe is, and how its numbers come into the ledger. torch is imported when one is asked.
+
+A ``Probe`` asks the equations about random cases, a ``RunProbe`` asks a trained run's last state.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+from memspan.config import RunConfig
 from memspan.ledger import Ledger
 from memspan.machine import machine
 from memspan.registry import Registry
 
 PROBES = Registry("probe", {"time_gate": "memspan.probes.time_gate:time_gate"})
+"""Name → a function from (cases, seed) to numbers by name."""
+RUN_PROBES = Registry("probe of runs", {})
+"""Name → a function from (run config, final state's bytes) to numbers by name."""
+
+
+class Question(Protocol):
+    """Whatever the ledger can keep the answer of."""
+
+    def flat(self) -> dict[str, Any]:
+        """Return the config of its measurement."""
+
+    def ask(self, ledger: Ledger) -> dict[str, Any] | None:
+        """Return its numbers, or None as long as they cannot be had."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +59,41 @@ class Probe:
         numbers: dict[str, float] = PROBES.resolve(self.probe)(self.cases, self.seed)
         return numbers
 
+    def ask(self, ledger: Ledger) -> dict[str, Any]:
+        """Return its answer; the ledger is not looked at."""
+        return self.answer()
 
-def measure_missing(probes: Iterable[Probe], ledger: Ledger) -> None:
+
+@dataclass(frozen=True)
+class RunProbe:
+    """One question to a trained run.
+
+    Args:
+        probe: a name in ``RUN_PROBES``.
+        run: the run whose final state is looked at.
+        version: raised when a change of the probe alters its numbers on purpose.
+    """
+
+    probe: str
+    run: RunConfig
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        RUN_PROBES[self.probe]
+
+    def flat(self) -> dict[str, Any]:
+        """Return the config of its measurement; the run stands in it by its id."""
+        return {"probe": self.probe, "run": self.run.id, "version": self.version}
+
+    def ask(self, ledger: Ledger) -> dict[str, Any] | None:
+        """Return its numbers; None if the run has not finished here, or was imported without its state."""
+        state = ledger.final_state(self.run.id)
+        return None if state is None else RUN_PROBES.resolve(self.probe)(self.run, state)
+
+
+def measure_missing(questions: Iterable[Question], ledger: Ledger) -> None:
     """Keep the numbers of every probe that the ledger does not hold yet."""
     held = [measurement.config for measurement in ledger.measurements()]
-    for probe in probes:
-        if probe.flat() not in held:
-            ledger.measure(probe.flat(), probe.answer(), machine())
+    for question in questions:
+        if question.flat() not in held and (numbers := question.ask(ledger)) is not None:
+            ledger.measure(question.flat(), numbers, machine())

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from memspan.ledger import Ledger
+from memspan.ledger import Ledger, Measurement, RunRecord
 from memspan.ledger.parquet import export_parquet
 from memspan.report.claims import CLAIMS, Verdict
 from memspan.report.document import ClaimView, Page, render
-from memspan.report.figures import FIGURES
+from memspan.report.figures import FIGURES, Panel
 from memspan.report.figures.save import save_figure
 from memspan.report.output import whole_or_nothing
-from memspan.report.records import Measurements, Records, ended
-from memspan.report.tables import claim_rows, comparison_rows, judgement_rows, length_rows, write_csv
+from memspan.report.records import Measurements, Records, ended, joined
+from memspan.report.tables import TABLES, Row, Table
+from memspan.report.tables.study import claim_rows, comparison_rows, judgement_rows, length_rows, write_csv
 from memspan.report.tokens import Tokens, palindrome_tokens
 from memspan.study import Preset
 from memspan.study import preset as find_preset
@@ -43,12 +45,17 @@ def build_report(ledger: Ledger, out: str | os.PathLike[str], *, preset: str) ->
     ids = [run.id for run in wanted.runs]
     held = {record.id: record for record in ledger.select()}
     records = [held[id] for id in ids if id in held]
-    asked = [probe.flat() for probe in wanted.probes]
-    measurements = [m for m in ledger.measurements() if m.config in asked]
+    measurements = answers(ledger, wanted)
     with whole_or_nothing(Path(out)) as folder:
         write_report(records, folder, wanted, measurements)
         export_parquet(ledger, folder / "runs.parquet", runs=ids)
     return Path(out) / "report.html"
+
+
+def answers(ledger: Ledger, preset: Preset) -> list[Measurement]:
+    """Return the measurements of a preset's probes, and those of benchmarks, which no preset asks for."""
+    asked = [probe.flat() for probe in preset.probes]
+    return [m for m in ledger.measurements() if m.config in asked or "probe" not in m.config]
 
 
 def write_report(records: Records, folder: Path, preset: Preset, measurements: Measurements = ()) -> None:
@@ -70,7 +77,8 @@ def write_report(records: Records, folder: Path, preset: Preset, measurements: M
     page = Page(
         tokens=Tokens(palindrome_tokens(preset, records)),
         claims={id: ClaimView(CLAIMS[id], verdict, commands[id]) for id, verdict in verdicts.items()},
-        svgs=_draw(records, folder / "figures", preset),
+        svgs=_draw(records, measurements, folder / "figures", preset),
+        tables=_make(records, measurements, folder / "tables", preset),
         lengths=lengths,
         facts=_facts(records),
         preset=preset.name,
@@ -86,13 +94,39 @@ def _serving(preset: Preset, id: str, records: Records) -> Records:
     return [record for record in records if record.id in serving]
 
 
-def _draw(records: Records, folder: Path, preset: Preset) -> dict[str, str]:
+def _draw(records: Records, measurements: Measurements, folder: Path, preset: Preset) -> dict[str, str]:
     folder.mkdir()
-    return {
-        id: save_figure(panel, panel.draw(runs), folder)
-        for id, panel in FIGURES.items()
-        if (runs := ended(_serving(preset, id, records))) or not panel.from_runs
-    }
+    drawn = {}
+    for id, panel in FIGURES.items():
+        shown = _shown(panel, records, measurements, preset)
+        if shown is not None:
+            drawn[id] = save_figure(panel, panel.draw(shown), folder)
+    return drawn
+
+
+def _make(
+    records: Records, measurements: Measurements, folder: Path, preset: Preset
+) -> dict[str, Sequence[Row]]:
+    """Make the tables of the report; one without rows is left out."""
+    made = {}
+    for id, table in TABLES.items():
+        shown = _shown(table, records, measurements, preset)
+        if shown is not None and (rows := table.rows(shown)):
+            write_csv(rows, folder / f"{id}.csv")
+            made[id] = rows
+    return made
+
+
+def _shown(
+    exhibit: Panel | Table, records: Records, measurements: Measurements, preset: Preset
+) -> Sequence[Any] | None:
+    """Return what a figure or table is made from, runs or a probe's measurements; None if there is none."""
+    if exhibit.from_runs:
+        runs = ended(_serving(preset, exhibit.id, records))
+        return joined(runs, measurements, exhibit.probe) or None
+    if exhibit.probe:
+        return [m for m in measurements if m.config.get("probe") == exhibit.probe] or None
+    return ()
 
 
 def _command(preset: Preset, verdict: Verdict) -> str:
@@ -118,9 +152,14 @@ def _facts(records: Records) -> dict[str, str]:
 def _unfinished(records: Records, preset: Preset) -> list[str]:
     """Say which runs stopped before their budget and how many are missing."""
     said = [
-        f"{r.config['cell']}, T = {r.config['length']}, seed {r.config['seed']}: {r.reason or 'stopped'}."
+        f"{r.config['cell']}, {_difficulty(r)}, seed {r.config['seed']}: {r.reason or 'stopped'}."
         for r in records
         if r.status == "stopped"
     ]
     missing = len(preset.runs) - len(ended(records))
     return [*said, f"{missing} of {len(preset.runs)} runs are not over yet."] if missing else said
+
+
+def _difficulty(record: RunRecord) -> str:
+    length = record.config.get("length")
+    return str(record.config["task"]) if length is None else f"T = {length}"

@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from memspan.report.claims import Claim, LengthClaim, Verdict, Word
+from memspan.report.claims import Claim, SeedClaim, Verdict, Word
 from memspan.report.figures import FIGURES
 from memspan.report.figures.save import for_page, variable
 from memspan.report.figures.style import dark_colours
@@ -40,8 +40,8 @@ class ClaimView:
 
     @property
     def measured(self) -> str:
-        """What the number beside each length is."""
-        return self.claim.measured if isinstance(self.claim, LengthClaim) else ""
+        """What the number beside each case is."""
+        return self.claim.measured if isinstance(self.claim, SeedClaim) else ""
 
     @property
     def number(self) -> str:
@@ -54,7 +54,7 @@ class ClaimView:
     @property
     def value(self) -> str:
         """The bare number, for the table of claims."""
-        write = number if isinstance(self.claim, LengthClaim) else scientific
+        write = number if isinstance(self.claim, SeedClaim) else scientific
         return write(self.verdict.value)
 
     @property
@@ -62,15 +62,15 @@ class ClaimView:
         """What the runs at hand show without deciding anything."""
         if not self.verdict.is_preview or not self.verdict.judgements:
             return ""
-        counts = (f"T = {j.length}: {share(j.share).split(' [')[0]}" for j in self.verdict.judgements)
+        counts = (f"{j.case}: {share(j.share).split(' [')[0]}" for j in self.verdict.judgements)
         return tied("; ".join(counts))
 
     @property
     def rows(self) -> list[tuple[str, str, str, str]]:
-        """Length, finding, share of seeds, measure: a row a length."""
+        """Case, finding, share of seeds, measure: a row a case."""
         return [
             (
-                str(j.length),
+                tied(j.case),
                 "preview" if self.verdict.is_preview else j.finding,
                 share(j.share),
                 estimate(j.measure) if j.measure else "–",
@@ -87,6 +87,7 @@ class Page:
         tokens: the numbers in the prose.
         claims: id → view, in order.
         svgs: figure id → SVG text; a figure without runs is missing.
+        tables: table id → rows; a table without runs is missing.
         lengths: rows of the table of lengths.
         facts: name → text, about the machine and the versions.
         preset, summary, command: the budget.
@@ -96,6 +97,7 @@ class Page:
     tokens: Tokens
     claims: Mapping[str, ClaimView]
     svgs: Mapping[str, str]
+    tables: Mapping[str, Sequence[Mapping[str, Any]]]
     lengths: Sequence[Mapping[str, Any]]
     facts: Mapping[str, str]
     preset: str
@@ -130,9 +132,7 @@ def render(page: Page) -> str:
         colours_dark=_variables(colours),
         between=between,
         judged=any(
-            not view.verdict.is_preview
-            for view in page.claims.values()
-            if isinstance(view.claim, LengthClaim)
+            not view.verdict.is_preview for view in page.claims.values() if isinstance(view.claim, SeedClaim)
         ),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -26,6 +27,14 @@ def where(records: Iterable[RunRecord], **config: object) -> list[RunRecord]:
 def values(records: Iterable[RunRecord], name: str) -> list[Any]:
     """Return the distinct values of one config field, sorted."""
     return sorted({r.config[name] for r in records if name in r.config})
+
+
+def joined(records: Iterable[RunRecord], measurements: Measurements, probe: str) -> list[RunRecord]:
+    """Return the runs a probe has looked at, its numbers among their metrics; all runs for no probe."""
+    if not probe:
+        return list(records)
+    found = {m.config["run"]: m.values for m in measurements if m.config.get("probe") == probe}
+    return [dataclasses.replace(r, metrics={**r.metrics, **found[r.id]}) for r in records if r.id in found]
 
 
 def by_seed(records: Iterable[RunRecord]) -> dict[int, RunRecord]:

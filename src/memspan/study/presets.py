@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from memspan.errors import UnknownNameError
-from memspan.probes import PROBES, Probe
-from memspan.study.experiment import Preset
+from memspan.study.experiment import Experiment, Preset
+from memspan.study.identities import IDENTITIES
 from memspan.study.palindromes import palindromes
 
-EVERY_PROBE = tuple(Probe(name) for name in PROBES)
+FULL: tuple[Experiment, ...] = (
+    palindromes(seeds=range(10)),
+    *IDENTITIES,
+)
+"""Every experiment of the report at the size its verdict needs; adding one is one line here."""
+EXPERIMENTS = {experiment.id: experiment for experiment in FULL}
+
 PRESETS = {
     p.name: p
     for p in (
         Preset(
             "quick",
             "Four lengths, 1200 steps, two seeds: a look in minutes, too small a budget for any verdict.",
-            (palindromes(lengths=(5, 10, 20, 30), steps=1200, seeds=range(2)),),
-            EVERY_PROBE,
+            (palindromes(lengths=(5, 10, 20, 30), steps=1200, seeds=range(2)), *IDENTITIES),
         ),
         Preset(
             "report",
             "The report's own setting: twelve lengths, 5000 steps, one seed.",
-            (palindromes(),),
-            EVERY_PROBE,
+            (palindromes(), *IDENTITIES),
         ),
         Preset(
             "full",
-            "The report's setting with ten seeds; the first of them is the preset report.",
-            (palindromes(seeds=range(10)),),
-            EVERY_PROBE,
+            "Every experiment, with the seeds its verdict asks for; the first seed of the palindromes is"
+            " the preset report.",
+            FULL,
         ),
     )
 }

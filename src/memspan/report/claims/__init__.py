@@ -1,20 +1,37 @@
 """Every claim of the report, in the order of its id; ``CLAIMS`` knows them by id."""
 
-from memspan.report.claims import gate, palindromes
-from memspan.report.claims.claim import Claim, LengthClaim
+from __future__ import annotations
+
+import importlib
+
+from memspan.report.claims.awaited import AWAITED, AwaitedClaim
+from memspan.report.claims.claim import Claim, LengthClaim, SeedClaim, TrialClaim
 from memspan.report.claims.identity import IdentityClaim
 from memspan.report.claims.verdict import Judgement, Verdict, Word, decide, judge
 
-CLAIMS: dict[str, Claim] = {
-    claim.id: claim for claim in sorted((*palindromes.CLAIMS, *gate.CLAIMS), key=lambda claim: claim.id)
-}
+MODULES = ("gate", "palindromes")
+"""Modules of this folder with ``CLAIMS``, a tuple of ``Claim``; adding one is one line here."""
+
+
+def _every() -> dict[str, Claim]:
+    delivered = [claim for name in MODULES for claim in importlib.import_module(f"{__name__}.{name}").CLAIMS]
+    ids = {claim.id for claim in delivered}
+    claims: list[Claim] = [*delivered, *(claim for claim in AWAITED if claim.id not in ids)]
+    return {claim.id: claim for claim in sorted(claims, key=lambda claim: claim.id)}
+
+
+CLAIMS: dict[str, Claim] = _every()
 
 __all__ = [
+    "AWAITED",
     "CLAIMS",
+    "AwaitedClaim",
     "Claim",
     "IdentityClaim",
     "Judgement",
     "LengthClaim",
+    "SeedClaim",
+    "TrialClaim",
     "Verdict",
     "Word",
     "decide",

@@ -1,19 +1,22 @@
-"""What a claim is: a sentence of the report with a check, and the commonest kind, one about lengths."""
+"""What a claim is: a sentence of the report with a check; most are true or false of each seed."""
 
 from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from memspan.ledger import RunRecord
 from memspan.report.claims.verdict import Judgement, Verdict, Word, decide, judge
 from memspan.report.numbers import between
-from memspan.report.records import Measurements, Records, by_seed, ended, values, where
+from memspan.report.records import Measurements, Records, by_seed, ended, joined, values, where
 from memspan.statistics import Interval, bootstrap_interval
 
 Trial = Mapping[str, RunRecord]
-"""The runs of one seed at one length, by cell."""
+"""The runs of one seed in one case, by role; the role is the cell where a claim compares cells."""
+Roles = Mapping[str, Mapping[str, Any]]
+"""Role → the config fields that pick its runs, for instance ``{"lstm": {"cell": "lstm", "length": 20}}``."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Claim(abc.ABC):
         sentence: what is claimed, in our words.
         source: where the report says so.
         check: how it is settled, in a sentence.
-        experiments: ids of the experiments it needs.
+        experiments: ids of the experiments it rests on; each of them lists the claim under ``serves``.
     """
 
     id: str
@@ -43,45 +46,51 @@ class Claim(abc.ABC):
         """Return the number a verdict rests on, in words."""
 
 
-@dataclass(frozen=True)
-class LengthClaim(Claim):
-    """A sentence about lengths: true or false of each seed at each length, judged by the share of seeds.
+@dataclass(frozen=True, kw_only=True)
+class SeedClaim(Claim):
+    """A sentence that is true or false of each seed, in one case or several, judged by the share of seeds.
 
     Args:
-        cells: whose runs a trial holds; runs of several cells pair by seed.
         true_of: whether the sentence is true of one trial.
-        lengths: the lengths it names; none means every length at which trials apply.
         applies: whether a trial bears on the sentence at all.
         measure: the number beside it, for one trial; None for a trial without one.
         measured: what that number is, for people.
-        unsettled: what runs of these cells alone cannot settle.
-        steps: the budget it speaks of; smaller runs give a preview.
+        unsettled: what these runs cannot settle; with it a claim can at best hold under conditions.
+        steps: the budget it speaks of; smaller runs give a preview. None where the cases say it.
+        probe: a probe of trained runs; its numbers join each run's metrics, runs without them are left out.
     """
 
-    cells: tuple[str, ...]
+    kind: ClassVar[str] = "case"
     true_of: Callable[[Trial], bool]
-    lengths: tuple[int, ...] = ()
     applies: Callable[[Trial], bool] = lambda trial: True
     measure: Callable[[Trial], float | None] = lambda trial: None
     measured: str = ""
     unsettled: str = ""
-    steps: int = 5000
+    steps: int | None = 5000
+    probe: str = ""
+
+    @abc.abstractmethod
+    def roles(self, runs: Records) -> Mapping[str, Roles]:
+        """Return case → roles, in the order they are shown."""
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The cases the sentence names; none means every case at which trials apply."""
+        return ()
 
     def told(self, verdict: Verdict) -> str:
-        """Return at how many seeds of the weakest length the sentence is true."""
+        """Return of how many seeds the sentence is true in the weakest case."""
         v = verdict
-        counted = (
-            f"{round((v.value or 0) * (v.n or 0))} of {v.n} seeds at the weakest length, T = {v.weakest}"
-        )
-        return f"{counted}; 95% interval {between(v.low, v.high)}"
+        count = f"{round((v.value or 0) * (v.n or 0))} of {v.n} seeds at the weakest {self.kind}, {v.weakest}"
+        return f"{count}; 95% interval {between(v.low, v.high)}"
 
     def verdict(self, records: Records, measurements: Measurements = ()) -> Verdict:
         """Judge the runs that have the claim's budget; if there are none, preview those that have not."""
-        runs = ended(records)
-        due = [run for run in runs if run.config["steps"] == self.steps]
+        runs = joined(ended(records), measurements, self.probe)
+        due = [run for run in runs if self.steps in (None, run.config["steps"])]
         judgements = self._judge(due)
         if due and judgements:
-            return decide(judgements, self.lengths, self.unsettled)
+            return decide(judgements, self.named, self.unsettled)
         if due:
             return Verdict(Word.NOT_RUN, "No runs that bear on it yet.")
         budgets = sorted({run.config["steps"] for run in runs})
@@ -94,19 +103,72 @@ class LengthClaim(Claim):
 
     def _judge(self, runs: Records) -> tuple[Judgement, ...]:
         judgements = []
-        for length in self.lengths or values(runs, "length"):
-            trials = self._trials(where(runs, length=length))
+        for case, roles in self.roles(runs).items():
+            trials = self._trials(runs, roles)
             if trials:
-                judgements.append(judge(length, [self.true_of(t) for t in trials], self._measure(trials)))
+                judgements.append(judge(case, [self.true_of(t) for t in trials], self._measure(trials)))
         return tuple(judgements)
 
-    def _trials(self, runs: Records) -> list[Trial]:
-        """Return the trials of one length that apply: all cells present at one seed."""
-        seeds = {cell: by_seed(where(runs, cell=cell)) for cell in self.cells}
+    def _trials(self, runs: Records, roles: Roles) -> list[Trial]:
+        """Return the trials of one case that apply: all roles present at one seed."""
+        seeds = {role: by_seed(where(runs, **fields)) for role, fields in roles.items()}
         shared = sorted(set.intersection(*(set(of) for of in seeds.values())))
-        trials = [{cell: seeds[cell][seed] for cell in self.cells} for seed in shared]
+        trials = [{role: seeds[role][seed] for role in roles} for seed in shared]
         return [trial for trial in trials if self.applies(trial)]
 
     def _measure(self, trials: list[Trial]) -> Interval | None:
         numbers = [number for trial in trials if (number := self.measure(trial)) is not None]
         return bootstrap_interval(numbers) if numbers else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialClaim(SeedClaim):
+    """A sentence about named cases, for instance learning rates.
+
+    Args:
+        cases: case → role → the config fields that pick the role's runs.
+    """
+
+    cases: Mapping[str, Roles]
+
+    def roles(self, runs: Records) -> Mapping[str, Roles]:
+        """Return the cases as they were given."""
+        return self.cases
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Every case."""
+        return tuple(self.cases)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LengthClaim(SeedClaim):
+    """A sentence about lengths.
+
+    Args:
+        cells: whose runs a trial holds; runs of several cells pair by seed.
+        lengths: the lengths it names; none means every length at which trials apply.
+        given: further config fields that all of its runs share.
+    """
+
+    kind: ClassVar[str] = "length"
+    cells: tuple[str, ...]
+    lengths: tuple[int, ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    def roles(self, runs: Records) -> Mapping[str, Roles]:
+        """Return a case for each length."""
+        return {
+            at(length): {cell: {"cell": cell, "length": length, **self.given} for cell in self.cells}
+            for length in self.lengths or values(runs, "length")
+        }
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The lengths it names."""
+        return tuple(map(at, self.lengths))
+
+
+def at(length: int) -> str:
+    """Return the case of one length."""
+    return f"T = {length}"

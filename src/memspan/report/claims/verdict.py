@@ -23,15 +23,15 @@ class Word(StrEnum):
 
 @dataclass(frozen=True)
 class Judgement:
-    """One length: the share of seeds for which the sentence is true, and a number to see beside it.
+    """One case: the share of seeds for which the sentence is true, and a number to see beside it.
 
     Args:
-        length: palindrome length T.
+        case: what was looked at, ``"T = 20"`` where a claim is about lengths.
         share: share of seeds with its 95% Wilson interval; its n is the number of seeds.
         measure: the number the sentence is about, over the same seeds; None where there is none.
     """
 
-    length: int
+    case: str
     share: Interval
     measure: Interval | None = None
 
@@ -49,14 +49,14 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A word, the number of the weakest length it rests on, and why.
+    """A word, the number of the weakest case it rests on, and why.
 
     Args:
         word: one of the four.
-        detail: a sentence: at which lengths true, false, open; what is missing.
-        value, low, high, n: share of seeds at the weakest length, interval, seeds; None if not yet run.
-        weakest: that length.
-        judgements: every length there are runs for. Where the word is *not yet run* they are a preview.
+        detail: a sentence: where true, false, open; what is missing.
+        value, low, high, n: share of seeds in the weakest case, interval, seeds; None if not yet run.
+        weakest: that case.
+        judgements: every case there are runs for. Where the word is *not yet run* they are a preview.
     """
 
     word: Word
@@ -65,7 +65,7 @@ class Verdict:
     low: float | None = None
     high: float | None = None
     n: int | None = None
-    weakest: int | None = None
+    weakest: str | None = None
     judgements: tuple[Judgement, ...] = ()
 
     @property
@@ -82,30 +82,31 @@ class Verdict:
         return next((n for n in SEEDS if undecided and n > min(undecided)), None)
 
 
-def judge(length: int, truths: Sequence[bool], measure: Interval | None = None) -> Judgement:
-    """Judge a sentence at one length from its truth for every seed."""
-    return Judgement(length, wilson(sum(truths), len(truths)), measure)
+def judge(case: str, truths: Sequence[bool], measure: Interval | None = None) -> Judgement:
+    """Judge a sentence in one case from its truth for every seed."""
+    return Judgement(case, wilson(sum(truths), len(truths)), measure)
 
 
-def decide(judgements: Sequence[Judgement], lengths: Sequence[int], unsettled: str = "") -> Verdict:
+def decide(judgements: Sequence[Judgement], named: Sequence[str], unsettled: str = "") -> Verdict:
     """Turn judgements into a verdict.
 
     Args:
-        judgements: one a length, from runs with the budget the claim speaks of.
-        lengths: every length the claim names; if it names none, those with too few seeds are passed over
+        judgements: one a case, from runs with the budget the claim speaks of.
+        named: every case the claim names; if it names none, those with too few seeds are passed over
             as long as one has enough.
         unsettled: what these runs cannot settle; with it a claim can at best hold under conditions.
 
     Returns:
-        *does not hold* if false at one length, even if others are missing; *not yet run* if a length is
-        missing or has fewer than five seeds; *holds* if true at every length; else *holds under conditions*.
+        *does not hold* if false in one case, even if others are missing; *not yet run* if a case is
+        missing or has fewer than five seeds; *holds* if true in every case; else *holds under conditions*.
     """
     found = {finding: [j for j in judgements if j.finding == finding] for finding in FINDINGS}
-    missing = sorted(set(lengths) - {j.length for j in judgements})
+    judged = {j.case for j in judgements}
+    missing = [case for case in named if case not in judged]
     detail = _detail(found, missing)
     if found["false"]:
         return _with_weakest(Word.FAILS, detail, judgements)
-    passed_over = not lengths and len(found["too few"]) < len(judgements)
+    passed_over = not named and len(found["too few"]) < len(judgements)
     if missing or (found["too few"] and not passed_over):
         return Verdict(Word.NOT_RUN, detail, judgements=tuple(judgements))
     if found["open"] or unsettled:
@@ -114,32 +115,33 @@ def decide(judgements: Sequence[Judgement], lengths: Sequence[int], unsettled: s
 
 
 FINDINGS = {
-    "true": "True at T = {}.",
-    "false": "False at T = {}.",
-    "open": "Open at T = {}: the interval spans one half.",
-    "too few": f"Fewer than {SEEDS[0]} seeds at T = {{}}.",
+    "true": "True at {}.",
+    "false": "False at {}.",
+    "open": "Open at {}: the interval spans one half.",
+    "too few": f"Fewer than {SEEDS[0]} seeds at {{}}.",
 }
 
 
-def _detail(found: dict[str, list[Judgement]], missing: Sequence[int]) -> str:
+def _detail(found: dict[str, list[Judgement]], missing: Sequence[str]) -> str:
     parts = [
-        FINDINGS[finding].format(_listed([j.length for j in members]))
+        FINDINGS[finding].format(_listed([j.case for j in members]))
         for finding, members in found.items()
         if members
     ]
     if missing:
-        parts.append(f"No runs at T = {_listed(missing)}.")
+        parts.append(f"No runs at {_listed(missing)}.")
     return " ".join(parts)
 
 
-def _listed(lengths: Sequence[int]) -> str:
-    return ", ".join(str(length) for length in lengths)
+def _listed(cases: Sequence[str]) -> str:
+    """Return cases in a row; lengths say "T = " once, names that hold commas are parted by semicolons."""
+    if all(case.startswith("T = ") for case in cases):
+        return "T = " + ", ".join(case.removeprefix("T = ") for case in cases)
+    return ("; " if any("," in case for case in cases) else ", ").join(cases)
 
 
 def _with_weakest(word: Word, detail: str, judgements: Sequence[Judgement]) -> Verdict:
     decisive = [j for j in judgements if j.finding != "too few"]
-    weakest = min(decisive, key=lambda j: (j.finding != "false", j.share.low, j.length))
+    weakest = min(decisive, key=lambda j: (j.finding != "false", j.share.low))  # the first of equals
     share = weakest.share
-    return Verdict(
-        word, detail, share.value, share.low, share.high, share.n, weakest.length, tuple(judgements)
-    )
+    return Verdict(word, detail, share.value, share.low, share.high, share.n, weakest.case, tuple(judgements))

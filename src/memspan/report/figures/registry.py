@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
@@ -11,28 +11,10 @@ from memspan.report.figures.comparison import draw_comparison
 from memspan.report.figures.curves import draw_curves
 from memspan.report.figures.gate import draw_explained, draw_periods, draw_ratios, draw_shifts
 from memspan.report.figures.means import draw_means
-from memspan.report.records import Records
+from memspan.report.figures.panel import Panel
 
-
-@dataclass(frozen=True)
-class Panel:
-    """One figure of the report.
-
-    Args:
-        id: its name in files and on the page, for instance ``"fig1a"``.
-        title: what it shows, in a few words.
-        described: what a reader who cannot see it should know about how it is drawn.
-        draw: table → Figure.
-        claims: ids of the claims it bears on; their verdicts stand beside it.
-        from_runs: whether it shows runs; if not, it is drawn without any.
-    """
-
-    id: str
-    title: str
-    described: str
-    draw: Callable[[Records], Figure]
-    claims: tuple[str, ...]
-    from_runs: bool = True
+MODULES: tuple[str, ...] = ()
+"""Modules of this folder with ``PANELS``, a tuple of ``Panel``; adding one is one line here."""
 
 
 def _curves(id: str, cell: str, name: str, claims: tuple[str, ...]) -> Panel:
@@ -110,6 +92,11 @@ FIGURES: dict[str, Panel] = {
             "Openness for several open ratios",
             ROWS + "open ratios 0.1, 0.4, 0.7 and 1, open for 1.5, 6, 10.5 and 15 of 15.",
             draw_ratios,
+        ),
+        *(
+            panel
+            for name in MODULES
+            for panel in importlib.import_module(f"memspan.report.figures.{name}").PANELS
         ),
     )
 }

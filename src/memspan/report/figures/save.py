@@ -14,7 +14,7 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from memspan.report.figures.registry import Panel
+from memspan.report.figures.panel import Panel
 from memspan.report.figures.style import RC
 
 DPI = 160

@@ -1,4 +1,4 @@
-"""The tables of the report: a list of rows each, written as CSV and shown on the page."""
+"""The tables of numbers beside the figures: a list of rows each, written as CSV."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import csv
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from memspan.report.claims import Claim, LengthClaim, Verdict
+from memspan.report.claims import Claim, SeedClaim, Verdict
 from memspan.report.claims.palindromes import dip_rate, reached_step
 from memspan.report.numbers import cell_text
 from memspan.report.records import Records, by_seed, ended, metric, values, where
+from memspan.report.tables.table import Row
 from memspan.statistics import (
     Interval,
     bootstrap_interval,
@@ -22,7 +22,6 @@ from memspan.statistics import (
     wilson,
 )
 
-Row = dict[str, Any]
 Verdicts = Mapping[str, Verdict]
 
 
@@ -132,13 +131,13 @@ def claim_rows(claims: Mapping[str, Claim], verdicts: Verdicts, commands: Mappin
 
 
 def judgement_rows(claims: Mapping[str, Claim], verdicts: Verdicts) -> list[Row]:
-    """Return a row for each claim and length; ``preview`` marks numbers that decide nothing."""
+    """Return a row for each claim and case; ``preview`` marks numbers that decide nothing."""
     rows = []
     for id, verdict in verdicts.items():
         claim = claims[id]
-        measured = claim.measured if isinstance(claim, LengthClaim) else ""
+        measured = claim.measured if isinstance(claim, SeedClaim) else ""
         for j in verdict.judgements:
-            row: Row = {"id": id, "length": j.length, "preview": "yes" if verdict.is_preview else "no"}
+            row: Row = {"id": id, "case": j.case, "preview": "yes" if verdict.is_preview else "no"}
             row["finding"] = "" if verdict.is_preview else j.finding
             row |= (
                 _spread("share", j.share)

@@ -1,0 +1,146 @@
+"""Claims that are stated and not yet settled; each leaves this list when a module here delivers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memspan.report.claims.claim import Claim
+from memspan.report.claims.verdict import Verdict, Word
+from memspan.report.records import Measurements, Records
+
+
+@dataclass(frozen=True)
+class AwaitedClaim(Claim):
+    """A sentence without a check so far."""
+
+    def verdict(self, records: Records, measurements: Measurements = ()) -> Verdict:
+        """Say that nothing decides it yet."""
+        return Verdict(Word.NOT_RUN, "Its experiment is not written yet.")
+
+    def told(self, verdict: Verdict) -> str:
+        """Return nothing: there is no number."""
+        return ""
+
+
+AWAITED = (
+    AwaitedClaim(
+        "c01",
+        "The gradient of the loss with respect to W_ph needs the current step only.",
+        "Question 1.1",
+        "",
+        (),
+    ),
+    AwaitedClaim(
+        "c02",
+        "The gradient with respect to W_hh follows the recursion that the report prints.",
+        "Question 1.1",
+        "",
+        (),
+    ),
+    AwaitedClaim(
+        "c03",
+        "Gradients explode or vanish because an element of W_hh is multiplied by itself at every step.",
+        "Question 1.1",
+        "",
+        (),
+    ),
+    AwaitedClaim(
+        "c07",
+        "The sudden drops are due to RMSProp; clipping prevents erratic updates.",
+        "Question 1.3",
+        "",
+        (),
+    ),
+    AwaitedClaim(
+        "c09",
+        "RMSProp tames large gradients and boosts small ones; r_t estimates their variance.",
+        "Question 1.4",
+        "",
+        (),
+    ),
+    AwaitedClaim("c10", "Adam's update, with a bias correction of 1 − β.", "Question 1.4", "", ()),
+    AwaitedClaim(
+        "c11",
+        "An LSTM has 4(nd + n² + n) parameters, and on + n more with its read-out.",
+        "Question 1.5",
+        "",
+        (),
+    ),
+    AwaitedClaim(
+        "c14",
+        "At 75 and 100 digits a learning rate of a tenth changes nothing; ten times the rate solves 75.",
+        "Question 1.6",
+        "",
+        (),
+    ),
+    AwaitedClaim(
+        "c17", "The additive context of the LSTM lets strong gradients pass.", "Question 1.6", "", ()
+    ),
+    AwaitedClaim(
+        "c19",
+        "The temporal gate suits asynchronous inputs, where a plain LSTM loses the slow sensor.",
+        "Question 2.2",
+        "",
+        (),
+    ),
+    AwaitedClaim("c20", "The temporal gate suits very long dependencies.", "Question 2.2", "", ()),
+    AwaitedClaim("c21", "Sparse activation saves computation.", "Question 2.2", "", ()),
+    AwaitedClaim(
+        "c22", "Period, shift and open ratio can all be learned by back-propagation.", "Question 2.3", "", ()
+    ),
+    AwaitedClaim(
+        "c24",
+        "Samples become expressive and free of errors; sentences are good by step 500.",
+        "Question 3.1b",
+        "",
+        (),
+    ),
+    AwaitedClaim("c25", "Samples are varied and show no word loops.", "Question 3.1b", "", ()),
+    AwaitedClaim(
+        "c26", "The network can undo a temperature by scaling its last layer.", "Question 3.1c", "", ()
+    ),
+    AwaitedClaim("c27", "Experiments contradict that it does.", "Question 3.1c", "", ()),
+    AwaitedClaim(
+        "c28",
+        "A higher training temperature gives other samples, not clearly worse; D overuses newlines.",
+        "Question 3.1c",
+        "",
+        (),
+    ),
+    AwaitedClaim("c29", "With a long prompt the temperature matters little.", "Question 3.2", "", ()),
+    AwaitedClaim("c30", "A temperature used only at sampling would matter more.", "Question 3.2", "", ()),
+    AwaitedClaim(
+        "c31",
+        "The small corpus is overfitted, which may be why the temperature matters little.",
+        "Question 3.2",
+        "",
+        (),
+    ),
+    AwaitedClaim(
+        "c32", "One run per length shows the ordering of the cells.", "Questions 1.3 and 1.6", "", ()
+    ),
+    AwaitedClaim(
+        "c33", "Feeding every batch eight times in a row does not matter.", "Questions 1.3 and 1.6", "", ()
+    ),
+    AwaitedClaim(
+        "c34",
+        "tanh serves g: it is centred and steeper at 0; sigmoids are switches; ReLU would do as well.",
+        "Question 1.5",
+        "",
+        (),
+    ),
+    AwaitedClaim(
+        "c35", "The gradient with respect to W_hh depends on all previous time steps.", "Question 1.1", "", ()
+    ),
+    AwaitedClaim(
+        "c36", "LogSoftmax with the negative log-likelihood prevents underflow.", "Question 3.1a", "", ()
+    ),
+    AwaitedClaim("c37", "Dropout makes features redundant.", "Question 3.1a", "", ()),
+    AwaitedClaim(
+        "c38",
+        "While a gate is closed, context and hidden state are copied unmodified.",
+        "Question 2.2",
+        "",
+        (),
+    ),
+)
