@@ -11,6 +11,7 @@ from typing import Annotated, Any, Protocol, Union, get_args, get_origin, get_ty
 
 import tyro
 
+from memspan.cli.app import App
 from memspan.cli.bench import BenchKernels
 from memspan.cli.bench_layers import BenchLayers
 from memspan.cli.bench_study import BenchStudy
@@ -51,6 +52,7 @@ VERBS: dict[str, type | Group] = {
         "Measure speed, equality first; write docs/benchmarks.",
         {"kernels": BenchKernels, "layers": BenchLayers, "study": BenchStudy},
     ),
+    "app": App,
     "doctor": Doctor,
 }
 

@@ -1,0 +1,76 @@
+"""The page: its tabs, its look, and the server that shows it to this machine only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import gradio as gr
+
+from memspan.app import gate, train
+from memspan.errors import OutputError
+
+HOST = "127.0.0.1"
+STYLE = Path(__file__).with_name("style.css")
+FONTS, MONOSPACED = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
+WAITING = 16
+"""Requests that may wait; more are told to come back."""
+
+
+def build(out: str | os.PathLike[str] = "out") -> gr.Blocks:
+    """Return the page as Gradio Blocks, not yet served.
+
+    Args:
+        out: folder whose ledger, models and report are shown; it may be missing.
+    """
+    folder = Path(out)
+    with gr.Blocks(title="memspan", analytics_enabled=False) as page:
+        gr.Markdown("# How long does a network remember?")
+        with gr.Tab("Temporal gate"):
+            gate.tab()
+        with gr.Tab("Memory span"):
+            train.tab(page, folder)
+    return page
+
+
+def serve(
+    port: int = 7860,
+    *,
+    out: str | os.PathLike[str] = "out",
+    open_browser: bool = False,
+    wait: bool = True,
+    listen: Callable[[str], None] = lambda address: None,
+) -> gr.Blocks:
+    """Serve the page on 127.0.0.1 until Ctrl-C.
+
+    Args:
+        port: 0 takes any free one.
+        out: see ``build``.
+        open_browser: show it at once.
+        wait: false returns at once; the caller closes the page.
+        listen: told the address once it answers.
+
+    Returns:
+        The page; ``page.close()`` ends it.
+
+    Raises:
+        OutputError: the port is taken.
+    """
+    page = build(out)
+    page.queue(max_size=WAITING, default_concurrency_limit=4)
+    look = gr.themes.Base(primary_hue="blue", neutral_hue="slate", font=FONTS, font_mono=MONOSPACED)
+    try:
+        _, address, _ = page.launch(
+            server_name=HOST, server_port=port, inbrowser=open_browser, share=False, quiet=True,
+            ssr_mode=False, show_error=True, prevent_thread_lock=True, theme=look, css_paths=STYLE,
+            footer_links=[],
+        )  # fmt: skip
+    except OSError:
+        raise OutputError(
+            f"--port {port}: another program has it; choose another one, or 0 for any"
+        ) from None
+    listen(address)
+    if wait:
+        page.block_thread()
+    return page

@@ -1,0 +1,180 @@
+"""The tab of the memory span: train a network while watching, beside stored runs of the same kind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, get_args
+
+import gradio as gr
+import numpy as np
+
+from memspan.app.ledger import stored_curves
+from memspan.app.svg import Chart
+from memspan.cells import CELLS
+from memspan.config import Bias, Init, Optimizer, RunConfig
+from memspan.errors import ArgumentError, MemspanError
+
+AT_ONCE = 2
+"""Trainings at the same time; further visitors wait for their turn."""
+LONGEST, WIDEST, MOST_STEPS = 300, 256, 5000
+REDRAW = 0.3
+"""Seconds between two pictures."""
+SMOOTH = 25
+"""Batches of the moving mean."""
+RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+
+
+class Trainings:
+    """Who is training, so that a button or a closed page can end it."""
+
+    def __init__(self) -> None:
+        self._stops: dict[str, threading.Event] = {}
+
+    @contextmanager
+    def begin(self, session: str) -> Iterator[threading.Event]:
+        """Note that a visitor trains, ending what the same visitor had begun before."""
+        self.stop(session)
+        stop = self._stops[session] = threading.Event()
+        try:
+            yield stop
+        finally:
+            stop.set()
+            if self._stops.get(session) is stop:
+                del self._stops[session]
+
+    def stop(self, session: str) -> None:
+        """Ask a visitor's training to end after its step."""
+        if session in self._stops:
+            self._stops[session].set()
+
+    def __len__(self) -> int:
+        return len(self._stops)
+
+
+TRAININGS = Trainings()
+
+
+def run_of(
+    cell: str, length: float, init: str, bias: str, optimizer: str, rate: float, hidden: float, steps: float,
+    seed: float,
+) -> RunConfig:  # fmt: skip
+    """Return the run a visitor asks for.
+
+    Raises:
+        ArgumentError: more than a shared machine should do, or what no run could be.
+    """
+    for name, value, most in (
+        ("length", length, LONGEST),
+        ("hidden", hidden, WIDEST),
+        ("steps", steps, MOST_STEPS),
+    ):
+        if not 1 <= value <= most:
+            raise ArgumentError(
+                f"{name} {value:g}: this page trains 1 … {most}; the command line has no limit"
+            )
+    wanted = {
+        "task": "palindrome", "length": int(length), "cell": cell, "hidden": int(hidden), "init": init,
+        "bias": bias, "optimizer": optimizer, "learning_rate": rate, "steps": int(steps), "seed": int(seed),
+    }  # fmt: skip
+    return RunConfig.from_flat(wanted)
+
+
+def watch(run: RunConfig, session: str, folder: Path) -> Iterator[tuple[str, str]]:
+    """Train a run and yield what to show, about three times a second: a line of words and a chart."""
+    from memspan.training.train import Training
+
+    beside = stored_curves(folder, run)
+    with TRAININGS.begin(session) as stop:
+        training = Training([run], progress_every=REDRAW, checkpoint_every=1e9, should_stop=stop.is_set)
+        began = time.monotonic()
+        yield (
+            "Getting ready: the first training of a cell compiles its kernel.",
+            _chart(training, run, beside),
+        )
+        for _ in training.events():
+            yield _words(training, run, began, stop.is_set()), _chart(training, run, beside)
+        yield _words(training, run, began, stop.is_set(), over=True), _chart(training, run, beside)
+
+
+def _words(training: Any, run: RunConfig, began: float, stopped: bool, over: bool = False) -> str:
+    step = training.step
+    accuracy = (
+        np.nan_to_num(training.histories[0].until("accuracy", step)) if training.histories else np.empty(0)
+    )
+    held_out = f"held-out accuracy <b>{100 * accuracy[-1]:.0f}%</b>" if len(accuracy) else "not tested yet"
+    pace = step / max(1e-9, time.monotonic() - began)
+    state = "stopped" if stopped else "done" if over else f"{pace:.0f} steps a second"
+    solved = f" Solved at step {first}." if (first := _solved_at(accuracy, run)) else ""
+    return f"Step {step:,} of {run.recipe.steps:,}, {held_out}, {state}.{solved}"
+
+
+def _solved_at(accuracy: np.ndarray, run: RunConfig) -> int | None:
+    there = np.flatnonzero(np.asarray(accuracy) >= run.task.solved_at)
+    return int(there[0] + 1) * _every(run) if len(there) else None
+
+
+def _every(run: RunConfig) -> int:
+    return int(getattr(run.recipe, "evaluate_every", 100))
+
+
+def _chart(training: Any, run: RunConfig, beside: list[tuple[np.ndarray, np.ndarray]]) -> str:
+    chart = Chart("Accuracy while training", (0, run.recipe.steps), (0, 1), "training step", height=300)
+    chart.line((0, run.recipe.steps), (run.task.chance(),) * 2, "goal")
+    for steps, values in beside:
+        kept = steps <= run.recipe.steps
+        chart.line(steps[kept], values[kept], "beside")
+    if not training.histories:
+        return chart.render("the run diverged")
+    history = training.histories[0]
+    batch = history.until("batch_accuracy", training.step)
+    if len(batch) >= SMOOTH:
+        smooth = np.convolve(batch, np.ones(SMOOTH) / SMOOTH, "valid")
+        thin = np.unique(np.linspace(0, len(smooth) - 1, 400).astype(int))
+        chart.line(thin + SMOOTH, smooth[thin], "main")
+    tested = history.until("accuracy", training.step)
+    chart.dots(_every(run) * np.arange(1, len(tested) + 1), tested, "second")
+    return chart.render(f"{training.step} of {run.recipe.steps} steps, {len(beside)} stored runs beside it")
+
+
+def tab(page: gr.Blocks, folder: Path) -> None:
+    """Build the tab inside the open Blocks."""
+    gr.Markdown("Read a palindrome but its last digit, then name it: it is the first one. How far back?")
+    with gr.Row():
+        with gr.Column(scale=1, min_width=260):
+            cell = gr.Dropdown([*CELLS], value="lstm", label="Cell")
+            length = gr.Slider(4, 100, value=20, step=1, label="Length T (digits)")
+            init = gr.Dropdown([*get_args(Init)], value="xavier_normal", label="Initial weights")
+            bias = gr.Dropdown([*get_args(Bias)], value="zero", label="Initial biases")
+            optimizer = gr.Dropdown([*get_args(Optimizer)], value="rmsprop", label="Optimiser")
+            with gr.Accordion("More", open=False):
+                rate = gr.Dropdown([*RATES], value=1e-3, label="Learning rate")
+                hidden = gr.Slider(8, WIDEST, value=128, step=8, label="Hidden units")
+                steps = gr.Slider(100, MOST_STEPS, value=2000, step=100, label="Steps")
+                seed = gr.Number(0, precision=0, minimum=0, label="Seed")
+            with gr.Row():
+                start = gr.Button("Train", variant="primary")
+                stop = gr.Button("Stop")
+        with gr.Column(scale=3, min_width=320):
+            words = gr.HTML("<p>Choose, then press Train.</p>", elem_id="train-words")
+            chart = gr.HTML(elem_id="train-chart")
+    wishes = [cell, length, init, bias, optimizer, rate, hidden, steps, seed]
+
+    def train(request: gr.Request, *values: Any) -> Iterator[tuple[str, str]]:
+        try:
+            yield from watch(run_of(*values), request.session_hash or "", folder)
+        except MemspanError as error:
+            raise gr.Error(str(error), duration=None) from None
+
+    def leave(request: gr.Request) -> None:
+        TRAININGS.stop(request.session_hash or "")
+
+    start.click(
+        train, wishes, [words, chart], api_name="train", show_progress="hidden",
+        concurrency_limit=AT_ONCE, concurrency_id="training",
+    )  # fmt: skip
+    stop.click(leave, api_name="stop", show_progress="hidden", queue=False)
+    page.unload(leave)
