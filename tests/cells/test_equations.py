@@ -42,9 +42,10 @@ def test_replicas_are_one_more_axis(name):
     cell = CELLS.resolve(name)(3, 5)
     p = {k: torch.randn(2, *s) for k, s in cell.parameter_shapes().items()}
     x, state = torch.randn(2, 4, 3), tuple(torch.randn(2, 4, 5) for _ in cell.states)
-    both = cell.step(p, x, state)
+    now = torch.tensor(3.0)
+    both = cell.step(p, x, state, now.expand(2))
     for r in range(2):
-        one = cell.step({k: v[r] for k, v in p.items()}, x[r], tuple(s[r] for s in state))
+        one = cell.step({k: v[r] for k, v in p.items()}, x[r], tuple(s[r] for s in state), now)
         for got, want in zip(both, one, strict=True):
             torch.testing.assert_close(got[r], want)
 

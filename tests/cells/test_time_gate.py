@@ -117,7 +117,7 @@ def noise(*shape):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(1), dtype=FLOAT64)
 
 
-ALL = list(CELLS)
+ALL = [name for name in CELLS if not name.startswith("phased")]  # no gate goes around a gate
 
 
 @pytest.mark.parametrize("name", ALL)

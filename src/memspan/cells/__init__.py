@@ -9,6 +9,9 @@ CELLS = Registry(
         "gru": "memspan.cells.gru.equations:GRU",
         "lstm": "memspan.cells.lstm.equations:LSTM",
         "peephole_lstm": "memspan.cells.peephole_lstm.equations:PeepholeLSTM",
+        "phased_rnn": "memspan.cells.time_gate.phased:phased_rnn",
+        "phased_gru": "memspan.cells.time_gate.phased:phased_gru",
+        "phased_lstm": "memspan.cells.time_gate.phased:phased_lstm",
     },
 )
 

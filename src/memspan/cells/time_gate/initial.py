@@ -31,27 +31,35 @@ class Scheme(Protocol):
 
 @dataclass(frozen=True)
 class LogUniform:
-    """Periods log-uniform on [low, high], shifts uniform on [0, τ), one open ratio.
+    """Periods log-uniform on [low, high], shifts uniform on [0, τ), one open ratio or one range of openings.
+
+    Args:
+        low, high: shortest and longest period.
+        open_ratio: r of every unit; not looked at where there is a window.
+        window: shortest and longest opening, uniform between; a unit whose period is shorter is open always.
 
     Units:
-        low and high in the unit of the timestamps.
+        All but the ratio in the unit of the timestamps.
 
     Source:
-        D. Neil, M. Pfeiffer & S.-C. Liu (2016), "Phased LSTM".
+        D. Neil, M. Pfeiffer & S.-C. Liu (2016), "Phased LSTM"; windows are ours.
     """
 
     low: float = 1.0
     high: float = 1000.0
     open_ratio: float = 0.05
+    window: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        check_gate([self.low, self.high], self.open_ratio)
+        check_gate([self.low, self.high, *(self.window or ())], self.open_ratio)
         _check_order("periods", self.low, self.high)
+        _check_order("windows", *(self.window or (0.0, 0.0)))
 
     def draw(self, generator: np.random.Generator, hidden: int) -> Clocks:
         """Draw the clocks of H units."""
         period = log_uniform(generator, self.low, self.high, hidden)
-        return Clocks(period, generator.uniform(0, period), np.full(hidden, self.open_ratio))
+        shift = generator.uniform(0, period)
+        return Clocks(period, shift, open_ratios(generator, period, self.open_ratio, self.window))
 
 
 @dataclass(frozen=True)
@@ -64,27 +72,39 @@ class FirstEvent:
     Args:
         low, high: shortest and longest period.
         window: shortest and longest opening, uniform between; a unit whose period is shorter is open always.
+            None: every unit has the same open ratio.
         first: time of the first step.
+        open_ratio: r of every unit where there is no window.
 
     Units:
-        All in the unit of the timestamps; steps, where times are 0, 1, 2, ….
+        All but the ratio in the unit of the timestamps; steps, where times are 0, 1, 2, ….
     """
 
     low: float = 2.0
     high: float = 4000.0
-    window: tuple[float, float] = (1.0, 8.0)
+    window: tuple[float, float] | None = (1.0, 8.0)
     first: float = 0.0
+    open_ratio: float = 0.05
 
     def __post_init__(self) -> None:
-        check_gate([self.low, self.high, *self.window], 1.0, self.first)
+        check_gate([self.low, self.high, *(self.window or ())], self.open_ratio, self.first)
         _check_order("periods", self.low, self.high)
-        _check_order("windows", *self.window)
+        _check_order("windows", *(self.window or (0.0, 0.0)))
 
     def draw(self, generator: np.random.Generator, hidden: int) -> Clocks:
         """Draw the clocks of H units."""
         period = log_uniform(generator, self.low, self.high, hidden)
-        opening = np.minimum(generator.uniform(*self.window, size=hidden), period)
-        return Clocks(period, self.first - opening / 2, opening / period)
+        ratio = open_ratios(generator, period, self.open_ratio, self.window)
+        return Clocks(period, self.first - ratio * period / 2, ratio)
+
+
+def open_ratios(
+    generator: np.random.Generator, period: np.ndarray, ratio: float, window: tuple[float, float] | None
+) -> np.ndarray:
+    """Return the open ratio of every unit: one for all, or that of openings uniform on a window."""
+    if window is None:
+        return np.full(len(period), ratio)
+    return np.minimum(generator.uniform(*window, size=len(period)), period) / period
 
 
 def log_uniform(generator: np.random.Generator, low: float, high: float, size: int) -> np.ndarray:
