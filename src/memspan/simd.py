@@ -1,4 +1,4 @@
-"""A small SIMD vector type for Numba: load and store by address, arithmetic, tanh, sigmoid and relu.
+"""A small SIMD vector type for Numba: load and store by address, arithmetic, tanh, exp, sigmoid and relu.
 
 A kernel written on it needs no compiler on the user's machine, no array views in its inner loops (each
 view costs reference counting) and no luck with the auto-vectoriser. Everything is addressed by integers,
@@ -273,23 +273,29 @@ def tanh(x):
 
 
 @nb.njit
-def sigmoid(x):
-    """Return 1 / (1 + exp(−x)) of a vector, x held within ±87, where exp stays in float32.
+def exp(x):
+    """Return exp of a vector, x held within ±87, where it stays in float32.
 
     Equations:
-        −x log₂e = n + f with n whole and |f| ≤ ½; exp(−x) = 2ⁿ · 2ᶠ. 2ᶠ is a polynomial of degree 5 that
+        x log₂e = n + f with n whole and |f| ≤ ½; exp(x) = 2ⁿ · 2ᶠ. 2ᶠ is a polynomial of degree 5 that
         is 1 at 0 and minimises the largest relative error; ``tests/test_simd.py`` derives it again.
     """
     x = clamp(x, F(-87.0), F(87.0))
-    shifted: Any = multiply_add(x, vset(F(-1.4426950216293335)), vset(F(12582912.0)))
-    f = multiply_add(x, vset(F(-1.4426950216293335)), F(12582912.0) - shifted)
-    f = multiply_add(x, vset(F(-1.925963033500011e-08)), f)
+    shifted: Any = multiply_add(x, vset(F(1.4426950216293335)), vset(F(12582912.0)))
+    f = multiply_add(x, vset(F(1.4426950216293335)), F(12582912.0) - shifted)
+    f = multiply_add(x, vset(F(1.925963033500011e-08)), f)
     e = f * F(0.001326472731307149) + F(0.009671512991189957)
     e = e * f + F(0.05550733581185341)
     e = e * f + F(0.24022242426872253)
     e = e * f + F(0.6931470036506653)
     e = e * f + F(1.0)
-    return reciprocal(F(1.0) + _scale(e, shifted))
+    return _scale(e, shifted)
+
+
+@nb.njit
+def sigmoid(x):
+    """Return 1 / (1 + exp(−x)) of a vector, x held within ±87, where exp stays in float32."""
+    return reciprocal(F(1.0) + exp(F(0.0) - x))
 
 
 @nb.njit
