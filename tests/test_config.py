@@ -7,6 +7,7 @@ import pytest
 
 from memspan.config import Recipe, RunConfig
 from memspan.errors import ArgumentError, UnknownNameError
+from memspan.tasks import TASKS
 from memspan.tasks.palindrome import Palindrome
 
 LSTM_20 = RunConfig(Palindrome(20))
@@ -28,13 +29,24 @@ def test_every_field_but_none_changes_the_id():
     changed = {
         "cell": "gru", "hidden": 64, "init": "orthogonal", "bias": "chrono", "coding": "one_hot",
         "optimizer": "adam", "learning_rate": 0.1, "lr_decay": 0.5, "lr_decay_steps": 10, "momentum": 0.5,
-        "clip": 0.0, "batch": 64, "steps": 10, "repeat": 8, "recipe_version": 2,
+        "clip": 0.0, "batch": 64, "steps": 10, "repeat": 8, "recipe_version": 2, "layers": 2, "biases": 2,
+        "dropout": 0.5, "temperature": 2.0, "time_input": "delta", "time_origin": "random", "leak": 0.0,
+        "clock_low": 1.0, "clock_high": 50.0, "clock_shift": "first_event", "clock_ratio": 0.1,
+        "clock_learned": "none", "evaluate_every": 10, "evaluation_size": 10, "final_size": 10,
     }  # fmt: skip
-    names = {f.name for f in dataclasses.fields(Recipe)} - {"nonlinearity"}
+    names = {f.name for f in dataclasses.fields(Recipe)}
+    names -= {"nonlinearity", "clock_window_low", "clock_window_high"}
     assert set(changed) == names, "a new field needs a line here"
     ids = {dataclasses.replace(LSTM_20, recipe=Recipe(**{k: v})).id for k, v in changed.items()}
     relu = RunConfig(Palindrome(20), Recipe(cell="rnn", nonlinearity="relu"))
-    assert len(ids | {LSTM_20.id, relu.id}) == len(changed) + 2
+    windows = dataclasses.replace(LSTM_20, recipe=Recipe(clock_window_low=1.0, clock_window_high=8.0))
+    assert len(ids | {LSTM_20.id, relu.id, windows.id}) == len(changed) + 3
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_no_field_of_a_task_bears_a_recipe_s_name(name):
+    difficulty = {f.name for f in dataclasses.fields(TASKS.resolve(name))}
+    assert not difficulty & {"task", "seed", *(f.name for f in dataclasses.fields(Recipe))}
 
 
 def test_flat_and_back():
@@ -66,6 +78,16 @@ def test_an_integer_may_stand_for_a_float():
         ({"length": 5, "seed": -1}, ArgumentError, "seed"),
         ({"length": 5, "cell": "rnn", "bias": "chrono"}, ArgumentError, "forget gate"),
         ({"length": 5, "nonlinearity": "relu"}, ArgumentError, "cell 'rnn'"),
+        ({"length": 5, "cell": "phased_gru", "bias": "forget_one"}, ArgumentError, "forget gate"),
+        ({"length": 5, "dropout": 1.0}, ArgumentError, "dropout"),
+        ({"length": 5, "biases": 3}, ArgumentError, "1 or 2"),
+        ({"length": 5, "layers": 0}, ArgumentError, "at least 1"),
+        ({"length": 5, "temperature": 0}, ArgumentError, "positive"),
+        ({"length": 5, "clock_low": 30.0}, ArgumentError, "at most clock_high"),
+        ({"length": 5, "clock_ratio": 0.0}, ArgumentError, "above 0"),
+        ({"length": 5, "clock_window_low": 2.0}, ArgumentError, "clock_window"),
+        ({"length": 5, "leak": -0.1}, ArgumentError, "leak"),
+        ({"length": 5, "time_input": "dt"}, UnknownNameError, "time_input"),
         ({}, ArgumentError, "needs length"),
     ],
 )

@@ -20,9 +20,15 @@ from memspan.errors import ArgumentError, UnknownNameError
 from memspan.tasks import TASKS
 from memspan.tasks.task import Task
 
-Init = Literal["xavier_normal", "xavier_uniform", "orthogonal", "identity", "torch"]
+Init = Literal[
+    "xavier_normal", "stacked_xavier_normal", "xavier_uniform", "orthogonal", "identity", "torch"
+]
 Bias = Literal["zero", "forget_one", "chrono", "torch"]
 Optimizer = Literal["rmsprop", "adam", "sgd"]
+TimeInput = Literal["none", "time", "delta", "first"]
+Learned = Literal["all", "none", "period", "shift", "open_ratio"]
+PHASED = "phased_"
+"""What the names of cells with a time gate begin with."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +39,46 @@ class Recipe:
     """
 
     cell: str = "lstm"
-    """Recurrent unit: rnn, gru, lstm or peephole_lstm."""
+    """Recurrent unit: rnn, gru, lstm, peephole_lstm, or phased_rnn, phased_gru, phased_lstm with a time gate."""
     hidden: int = 128
-    """Hidden units H."""
+    """Hidden units H of every layer."""
+    layers: int = 1
+    """Cells stacked, each reading the outputs of the one below."""
+    biases: int = 1
+    """Bias vectors a gate: 1 as in the report, or 2 as in torch."""
+    dropout: float = 0.0
+    """Share of a layer's outputs dropped before the next layer, in training."""
+    temperature: float = 1.0
+    """T by which the network divides its logits, in training and evaluation."""
     nonlinearity: Literal["tanh", "relu"] = "tanh"
     """Activation of the rnn cell."""
     init: Init = "xavier_normal"
-    """Initialisation of every weight matrix, each gate's by itself."""
+    """Initialisation of every weight matrix, each gate's by itself; stacked_…: all gates' as one."""
     bias: Bias = "zero"
     """Initialisation of the biases; forget_one and chrono need a forget gate."""
     coding: Literal["scalar", "one_hot"] = "scalar"
     """How a symbol enters the network: its raw value, or one of K unit vectors."""
+    time_input: TimeInput = "none"
+    """A further input: the time as a share of the task's duration, the time since the last event in mean
+    gaps, or 1 at the first step and 0 after it."""
+    time_origin: Literal["zero", "random"] = "zero"
+    """Where time begins: as the task says, or for every sequence uniform on 0 … 4 durations later."""
+    leak: float = 0.001
+    """α of a time gate while training; in evaluation it is 0."""
+    clock_low: float = math.e
+    """Shortest initial period of a time gate, in the task's unit of time."""
+    clock_high: float = math.e**3
+    """Longest initial period; periods are log-uniform between the two."""
+    clock_shift: Literal["uniform", "first_event"] = "uniform"
+    """Initial shifts: uniform on a period, or so that every first opening peaks at time 0."""
+    clock_ratio: float = 0.05
+    """Initial open ratio of every unit."""
+    clock_window_low: float = 0.0
+    """Shortest initial opening in the task's unit of time, in place of one open ratio; 0: the ratio."""
+    clock_window_high: float = 0.0
+    """Longest initial opening; openings are uniform between the two."""
+    clock_learned: Learned = "all"
+    """Which of a clock's parameters are trained."""
     optimizer: Optimizer = "rmsprop"
     """Update rule."""
     learning_rate: float = 1e-3
@@ -62,28 +97,58 @@ class Recipe:
     """Training steps, the budget."""
     repeat: int = 1
     """How many steps in a row see the same batch (8 in the report, by accident)."""
+    evaluate_every: int = 100
+    """Steps between two evaluations on fresh sequences."""
+    evaluation_size: int = 1024
+    """Sequences of an evaluation while training."""
+    final_size: int = 4096
+    """Sequences of the evaluation at the end."""
     recipe_version: int = 1
     """Raised when a change of the code alters results on purpose."""
 
     def __post_init__(self) -> None:
         CELLS[self.cell]
         _check_fields(self)
-        for name in ("hidden", "batch", "steps", "repeat", "lr_decay_steps"):
+        for name in _COUNTS:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("learning_rate", "lr_decay"):
+        for name in ("learning_rate", "lr_decay", "temperature", "clock_low", "clock_high"):
             value = getattr(self, name)
             _require(math.isfinite(value) and value > 0, name, value, "a positive number")
         _require(math.isfinite(self.clip) and self.clip >= 0, "clip", self.clip, "0 (off) or positive")
-        _require(0 <= self.momentum < 1, "momentum", self.momentum, "in [0, 1)")
-        if self.bias in ("forget_one", "chrono") and self.cell not in ("lstm", "peephole_lstm"):
+        _require(self.biases in (1, 2), "biases", self.biases, "1 or 2")
+        for name in ("momentum", "dropout"):
+            _require(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
+        self._check_clocks()
+        self._check_cell()
+
+    def _check_clocks(self) -> None:
+        _require(0 <= self.leak <= 1, "leak", self.leak, "0 … 1")
+        _require(0 < self.clock_ratio <= 1, "clock_ratio", self.clock_ratio, "above 0 and at most 1")
+        _require(self.clock_low <= self.clock_high, "clock_low", self.clock_low, "at most clock_high")
+        low, high = self.clock_window_low, self.clock_window_high
+        window = low == high == 0 or (0 < low <= high and math.isfinite(high))
+        _require(window, "clock_window_low", low, "0 with clock_window_high 0, or above 0 up to that")
+
+    def _check_cell(self) -> None:
+        """Refuse options that the cell does not have."""
+        inner = self.cell.removeprefix(PHASED)
+        if self.bias in ("forget_one", "chrono") and inner not in ("lstm", "peephole_lstm"):
             raise ArgumentError(
                 f"bias {self.bias!r} sets a forget gate; cell {self.cell!r} has none, use lstm"
             )
-        if self.nonlinearity != "tanh" and self.cell != "rnn":
+        if self.nonlinearity != "tanh" and inner != "rnn":
             raise ArgumentError(f"nonlinearity {self.nonlinearity!r} is for cell 'rnn', not {self.cell!r}")
 
 
-FREE = ("init", "bias", "learning_rate", "lr_decay", "lr_decay_steps", "momentum", "clip", "repeat")
+_COUNTS = (
+    *("hidden", "layers", "batch", "steps", "repeat", "lr_decay_steps"),
+    *("evaluate_every", "evaluation_size", "final_size"),
+)
+FREE = (
+    *("init", "bias", "learning_rate", "lr_decay", "lr_decay_steps", "momentum", "clip", "repeat"),
+    *("dropout", "temperature", "clock_low", "clock_high", "clock_shift", "clock_ratio"),
+    *("clock_window_low", "clock_window_high", "clock_learned"),
+)
 """Recipe fields in which the replicas of one pack may differ, beside the seed."""
 
 
