@@ -14,6 +14,9 @@ EXAMPLES = {
     "sines": [{"sampling": s} for s in ("standard", "fine", "asynchronous")],
     "two_sensors": [{"ratio": 10}, {"ratio": 100}],
     "planted_period": [{}, {"cycles": 3, "period": 7.5, "shift": -2.0}],
+    "copy": [{"delay": 1}, {"delay": 6}],
+    "adding": [{"length": 2}, {"length": 7}],
+    "associative_recall": [{"pairs": 1}, {"pairs": 26}],
 }
 CASES = [(name, fields) for name in TASKS for fields in EXAMPLES[name]]
 
@@ -33,9 +36,11 @@ def test_shapes_and_kinds(name, fields):
     else:
         assert batch.inputs.shape == (task.steps, n, task.features)
         assert batch.inputs.dtype == np.float32
-    assert batch.targets.shape == ((n,) if task.answers == 1 else (n, task.answers))
+    shape = (n,) if task.answers == 1 else (n, task.answers)
+    assert batch.targets.shape == (shape if task.due == 1 else (task.due, *shape))
     assert batch.targets.dtype == (np.int64 if task.classes else np.float32)
     assert 0 <= task.chance() < task.solved_at <= 1
+    assert task.axis in (*fields, "") or task.axis in vars(task)
 
 
 @pytest.mark.parametrize(("name", "fields"), CASES)
@@ -71,7 +76,7 @@ def test_a_run_of_it_has_a_page(name, fields):
     assert run.task.purpose("train") != run.task.purpose("evaluate")
 
 
-@pytest.mark.parametrize("name", [name for name in TASKS if name != "palindrome"])
+@pytest.mark.parametrize("name", [name for name in TASKS if not TASKS.resolve(name).symbols])
 def test_the_classifier_of_symbols_says_what_it_cannot_read(name):
     run = RunConfig.from_flat({"task": name, **EXAMPLES[name][0]})
     with pytest.raises(ArgumentError, match="reads symbols"):

@@ -9,5 +9,8 @@ TASKS = Registry(
         "sines": "memspan.tasks.sines:Sines",
         "two_sensors": "memspan.tasks.two_sensors:TwoSensors",
         "planted_period": "memspan.tasks.planted_period:PlantedPeriod",
+        "copy": "memspan.tasks.copy:Copy",
+        "adding": "memspan.tasks.adding:Adding",
+        "associative_recall": "memspan.tasks.associative_recall:AssociativeRecall",
     },
 )

@@ -29,6 +29,7 @@ class Palindrome(Task):
     length: int
 
     name = "palindrome"
+    axis = "length"
     symbols = 10
     classes = 10
     solved_at = 0.99

@@ -41,6 +41,7 @@ class PlantedPeriod(Task):
     open_ratio: float = 0.2
 
     name = "planted_period"
+    axis = "cycles"
     symbols = 0
     classes = 0
     solved_at = 0.99

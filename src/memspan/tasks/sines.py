@@ -62,6 +62,11 @@ class Sines(Task):
         """Samples of the longest stretch: 125, 1250 on the fine grid."""
         return round(LONGEST / GRID.get(self.sampling, 1.0))
 
+    @property
+    def duration(self) -> float:
+        """Milliseconds of the longest stretch, 125."""
+        return LONGEST
+
     def sample(self, generator: np.random.Generator, n: int) -> Batch:
         """Draw n stretches.
 

@@ -38,6 +38,7 @@ class TwoSensors(Task):
     ratio: int
 
     name = "two_sensors"
+    axis = "ratio"
     symbols = 0
     features = 3
     classes = 2
@@ -52,6 +53,11 @@ class TwoSensors(Task):
     def steps(self) -> int:
         """Events in a sequence, 2·ratio + 2."""
         return WINDOWS * self.ratio + WINDOWS
+
+    @property
+    def duration(self) -> float:
+        """Milliseconds of a sequence, two slow periods."""
+        return float(WINDOWS * self.ratio)
 
     def sample(self, generator: np.random.Generator, n: int) -> Batch:
         """Draw n sequences.
