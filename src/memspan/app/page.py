@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import gradio as gr
 
-from memspan.app import gate, train
+from memspan.app import gate, reading, train
 from memspan.errors import OutputError
 
 HOST = "127.0.0.1"
@@ -31,6 +32,8 @@ def build(out: str | os.PathLike[str] = "out") -> gr.Blocks:
             gate.tab()
         with gr.Tab("Memory span"):
             train.tab(page, folder)
+        with gr.Tab("Report"):
+            reading.tab(folder)
     return page
 
 
@@ -57,11 +60,12 @@ def serve(
     Raises:
         OutputError: the port is taken.
     """
+    port = port or _free_port()
     page = build(out)
     page.queue(max_size=WAITING, default_concurrency_limit=4)
     look = gr.themes.Base(primary_hue="blue", neutral_hue="slate", font=FONTS, font_mono=MONOSPACED)
     try:
-        _, address, _ = page.launch(
+        app, address, _ = page.launch(
             server_name=HOST, server_port=port, inbrowser=open_browser, share=False, quiet=True,
             ssr_mode=False, show_error=True, prevent_thread_lock=True, theme=look, css_paths=STYLE,
             footer_links=[],
@@ -70,7 +74,14 @@ def serve(
         raise OutputError(
             f"--port {port}: another program has it; choose another one, or 0 for any"
         ) from None
+    reading.mount(app, Path(out))
     listen(address)
     if wait:
         page.block_thread()
     return page
+
+
+def _free_port() -> int:
+    """Return a port nobody listens on at this moment."""
+    with socket.create_server((HOST, 0)) as server:
+        return int(server.getsockname()[1])
