@@ -6,10 +6,8 @@ import pytest
 from memspan.statistics import (
     bootstrap_interval,
     find_dips,
-    iqm,
     log_rank,
     paired_difference,
-    probability_of_improvement,
     summarise,
     survival,
     wilson,
@@ -141,17 +139,6 @@ def test_differences_pair_by_seed():
     assert got.value == pytest.approx(3.5 / 3)
     assert got.n == 3
     assert paired_difference({}, {}).n == 0
-
-
-def test_probability_of_improvement_counts_ties_half():
-    assert probability_of_improvement([1, 1, 1], [0, 0, 0]).value == 1.0
-    got = probability_of_improvement([1, 2, 3, 4], [2, 3, 4, 5])
-    assert got.value == pytest.approx((3 + 3 * 0.5) / 16)
-    assert probability_of_improvement([1], [0]).low is None
-
-
-def test_iqm_is_the_mean_of_the_middle_half():
-    assert iqm([-100, 1, 2, 3, 4, 5, 6, 100]) == pytest.approx(3.5)
 
 
 # Remission times in weeks of Freireich et al. (1963): 6-mercaptopurine and placebo.

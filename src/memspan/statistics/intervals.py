@@ -35,13 +35,6 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     return Interval(share, low, 1.0 if successes == n else centre + half, n)
 
 
-def iqm(values: Sequence[float] | np.ndarray) -> float:
-    """Return the mean of the middle half of the values, cut at both quarters."""
-    from scipy.stats import trim_mean
-
-    return float(trim_mean(np.asarray(values, dtype=np.float64), 0.25))
-
-
 def bootstrap_interval(
     values: Sequence[float] | np.ndarray,
     statistic: Callable[..., float] = np.mean,
@@ -60,9 +53,9 @@ def bootstrap_interval(
         return Interval(value, None, None, data.size)
     if np.ptp(data) == 0:
         return Interval(value, value, value, data.size)
-    low, high = _resampled((data,), statistic, "BCa", confidence, resamples, seed)
+    low, high = resampled((data,), statistic, "BCa", confidence, resamples, seed)
     if not (math.isfinite(low) and math.isfinite(high)):
-        low, high = _resampled((data,), statistic, "percentile", confidence, resamples, seed)
+        low, high = resampled((data,), statistic, "percentile", confidence, resamples, seed)
     return Interval(value, low, high, data.size)
 
 
@@ -74,32 +67,7 @@ def paired_difference(a: Mapping[int, float], b: Mapping[int, float]) -> Interva
     return bootstrap_interval([a[seed] - b[seed] for seed in seeds])
 
 
-def probability_of_improvement(
-    a: Sequence[float] | np.ndarray,
-    b: Sequence[float] | np.ndarray,
-    *,
-    confidence: float = 0.95,
-    resamples: int = 1999,
-    seed: int = 0,
-) -> Interval:
-    """Return how likely a run of ``a`` is above a run of ``b``; a tie counts ½.
-
-    The interval is a percentile bootstrap that redraws both groups; n is the smaller group.
-    """
-    x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    n = min(x.size, y.size)
-    value = _above(x, y) if n else math.nan
-    if n < 2:
-        return Interval(value, None, None, n)
-    low, high = _resampled((x, y), _above, "percentile", confidence, resamples, seed)
-    return Interval(value, low, high, n)
-
-
-def _above(x: np.ndarray, y: np.ndarray) -> float:
-    return float(np.mean(np.sign(x[:, None] - y[None, :]) + 1) / 2)
-
-
-def _resampled(
+def resampled(
     data: tuple[np.ndarray, ...],
     statistic: Callable[..., float],
     method: str,
@@ -107,6 +75,7 @@ def _resampled(
     resamples: int,
     seed: int,
 ) -> tuple[float, float]:
+    """Return the bootstrap interval of a statistic of one or several samples, each redrawn by itself."""
     from scipy.stats import bootstrap
 
     with warnings.catch_warnings():
