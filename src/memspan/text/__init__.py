@@ -1,0 +1,6 @@
+"""Texts: corpora, vocabularies, the task of going on with a text, and measures of what was written."""
+
+from memspan.text.corpus import Corpus, load_corpus
+from memspan.text.vocabulary import UnknownCharacterError, Vocabulary
+
+__all__ = ["Corpus", "UnknownCharacterError", "Vocabulary", "load_corpus"]
