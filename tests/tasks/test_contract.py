@@ -5,7 +5,7 @@ import pytest
 
 from memspan.config import RunConfig
 from memspan.errors import ArgumentError
-from memspan.models.classifier import SequenceClassifier
+from memspan.models.sequence import SequenceModel
 from memspan.streams import stream
 from memspan.tasks import TASKS
 
@@ -17,6 +17,7 @@ EXAMPLES = {
     "copy": [{"delay": 1}, {"delay": 6}],
     "adding": [{"length": 2}, {"length": 7}],
     "associative_recall": [{"pairs": 1}, {"pairs": 26}],
+    "text": [{}, {"unit": "byte", "window": 9}, {"reading": "streams", "validation": 0.1}],
 }
 CASES = [(name, fields) for name in TASKS for fields in EXAMPLES[name]]
 
@@ -80,4 +81,4 @@ def test_a_run_of_it_has_a_page(name, fields):
 def test_the_classifier_of_symbols_says_what_it_cannot_read(name):
     run = RunConfig.from_flat({"task": name, **EXAMPLES[name][0]})
     with pytest.raises(ArgumentError, match="reads symbols"):
-        SequenceClassifier.of(run)
+        SequenceModel.of(run)

@@ -12,5 +12,6 @@ TASKS = Registry(
         "copy": "memspan.tasks.copy:Copy",
         "adding": "memspan.tasks.adding:Adding",
         "associative_recall": "memspan.tasks.associative_recall:AssociativeRecall",
+        "text": "memspan.text.task:Text",
     },
 )
