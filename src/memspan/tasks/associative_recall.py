@@ -35,6 +35,7 @@ class AssociativeRecall(Task):
 
     name = "associative_recall"
     axis = "pairs"
+    span_range = (1, KEYS)
     symbols = VALUES + KEYS
     classes = VALUES
     solved_at = 0.99

@@ -42,6 +42,7 @@ class PlantedPeriod(Task):
 
     name = "planted_period"
     axis = "cycles"
+    span_range = (5, 320)
     symbols = 0
     classes = 0
     solved_at = 0.99

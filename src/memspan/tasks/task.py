@@ -46,6 +46,8 @@ class Task(abc.ABC):
     name: ClassVar[str]
     axis: ClassVar[str] = ""
     """The field that makes it harder, a whole number; empty where it has none."""
+    span_range: ClassVar[tuple[int, int]] = (10, 1000)
+    """Values of the axis between which a memory span is sought, unless told otherwise."""
     symbols: ClassVar[int]
     """Number of distinct input symbols; 0 where inputs are real vectors."""
     features: ClassVar[int] = 1
