@@ -20,9 +20,7 @@ from memspan.errors import ArgumentError, UnknownNameError
 from memspan.tasks import TASKS
 from memspan.tasks.task import Task
 
-Init = Literal[
-    "xavier_normal", "stacked_xavier_normal", "xavier_uniform", "orthogonal", "identity", "torch"
-]
+Init = Literal["xavier_normal", "stacked_xavier_normal", "xavier_uniform", "orthogonal", "identity", "torch"]
 Bias = Literal["zero", "forget_one", "chrono", "torch"]
 Optimizer = Literal["rmsprop", "adam", "sgd"]
 TimeInput = Literal["none", "time", "delta", "first"]
@@ -39,7 +37,7 @@ class Recipe:
     """
 
     cell: str = "lstm"
-    """Recurrent unit: rnn, gru, lstm, peephole_lstm, or phased_rnn, phased_gru, phased_lstm with a time gate."""
+    """Recurrent unit: rnn, gru, lstm, peephole_lstm; with a time gate phased_rnn, phased_gru, phased_lstm."""
     hidden: int = 128
     """Hidden units H of every layer."""
     layers: int = 1
@@ -132,7 +130,8 @@ class Recipe:
     def _check_cell(self) -> None:
         """Refuse options that the cell does not have."""
         inner = self.cell.removeprefix(PHASED)
-        if self.bias in ("forget_one", "chrono") and inner not in ("lstm", "peephole_lstm"):
+        forgets = inner in ("lstm", "peephole_lstm") or ":" in inner  # a cell by its path is asked later
+        if self.bias in ("forget_one", "chrono") and not forgets:
             raise ArgumentError(
                 f"bias {self.bias!r} sets a forget gate; cell {self.cell!r} has none, use lstm"
             )

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from memspan.config import RunConfig
-from memspan.errors import ArgumentError
-from memspan.models.sequence import SequenceModel
+from memspan.ledger.events import Finished
 from memspan.streams import stream
 from memspan.tasks import TASKS
+from memspan.training.answers import score_names
+from memspan.training.train import train
 
 EXAMPLES = {
     "palindrome": [{"length": 7}],
@@ -77,8 +78,11 @@ def test_a_run_of_it_has_a_page(name, fields):
     assert run.task.purpose("train") != run.task.purpose("evaluate")
 
 
-@pytest.mark.parametrize("name", [name for name in TASKS if not TASKS.resolve(name).symbols])
-def test_the_classifier_of_symbols_says_what_it_cannot_read(name):
-    run = RunConfig.from_flat({"task": name, **EXAMPLES[name][0]})
-    with pytest.raises(ArgumentError, match="reads symbols"):
-        SequenceModel.of(run)
+@pytest.mark.parametrize(("name", "fields"), CASES)
+def test_a_network_is_trained_and_judged_on_it(name, fields):
+    small = {"cell": "rnn", "hidden": 4, "batch": 3, "steps": 1, "evaluate_every": 1, "evaluation_size": 5}
+    run = RunConfig.from_flat({"task": name, **fields, **small, "final_size": 5})
+    end = list(train([run], checkpoint_every=1e9, kernel="reference"))[-1]
+    assert isinstance(end, Finished)
+    assert end.metrics["accuracy"] <= 1
+    assert set(score_names(run.task)) <= set(end.curves) & set(end.metrics)

@@ -9,8 +9,9 @@ import torch
 from memspan.config import Recipe, RunConfig
 from memspan.ledger import Resume
 from memspan.ledger.events import Checkpoint, Finished, Progress, Started, Stopped
-from memspan.models.classifier import SequenceClassifier
+from memspan.models.sequence import SequenceModel
 from memspan.tasks.palindrome import Palindrome
+from memspan.training.batches import fresh_batches, training_batch
 from memspan.training.pack import Pack
 from memspan.training.state import read_state
 from memspan.training.train import train
@@ -101,23 +102,23 @@ def test_events_tell_the_whole_story():
 
 def test_repeat_feeds_every_batch_so_often():
     pack = Pack([run(repeat=3)])
-    batches = [pack._batch("train", t)[0] for t in range(1, 8)]
+    batches = [pack._batch(t)[0].x for t in range(1, 8)]
     assert torch.equal(batches[0], batches[2])
     assert not torch.equal(batches[2], batches[3])
     assert torch.equal(batches[3], batches[5])
 
 
 def test_data_do_not_depend_on_the_cell():
-    (a, b), (c, d) = (Pack([run(cell=cell)])._batch("train", 4) for cell in ("rnn", "lstm"))
-    assert torch.equal(a, c)
+    (a, b), (c, d) = (Pack([run(cell=cell)])._batch(4) for cell in ("rnn", "lstm"))
+    assert torch.equal(a.x, c.x)
     assert torch.equal(b, d)
 
 
 def test_evaluation_draws_other_sequences_than_training():
-    pack = Pack([run()])
-    drawn = {use: pack._batch(use, 1)[0] for use in ("train", "evaluate", "final")}
-    assert not torch.equal(drawn["train"], drawn["evaluate"])
-    assert not torch.equal(drawn["evaluate"], drawn["final"])
+    trained = training_batch(run(), 1).inputs
+    evaluated, final = (next(fresh_batches(run(), use, 1, 40)).inputs for use in ("evaluate", "final"))
+    assert not np.array_equal(trained, evaluated)
+    assert not np.array_equal(evaluated, final)
 
 
 @pytest.mark.parametrize("coding", ["scalar", "one_hot"])
@@ -125,14 +126,14 @@ def test_evaluation_draws_other_sequences_than_training():
 def test_one_update_equals_plain_torch(cell, coding):
     config = run(cell=cell, coding=coding, optimizer="sgd", clip=0.01)
     pack = Pack([config])
-    model, batch = pack.model, pack._batch("train", 1)
+    model, batch = pack.model, training_batch(config, 1)
     w = {k: torch.from_numpy(v).double().requires_grad_() for k, v in model.initial(config).items()}
-    state = model.cell.initial_state(40, like=w["weight_hh"])
-    for digits in batch[0][0]:
+    state = model.cells[0].initial_state(40, like=w["weight_hh"])
+    for digits in torch.from_numpy(batch.inputs):
         x = digits.double()[:, None] if coding == "scalar" else torch.eye(10, dtype=torch.float64)[digits]
-        state = model.cell.step(w, x, state)
+        state = model.cells[0].step(w, x, state)
     logits = state[0] @ w["read_out.weight"].T + w["read_out.bias"]
-    loss = torch.nn.functional.cross_entropy(logits, batch[1][0])
+    loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(batch.targets))
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(w.values(), 0.01)
     outcome = pack.update(1)[0]
@@ -145,7 +146,7 @@ def test_one_update_equals_plain_torch(cell, coding):
 
 @pytest.mark.parametrize(("cell", "count"), [("rnn", 17_930), ("lstm", 67_850)])
 def test_the_study_s_networks_have_the_report_s_size(cell, count):
-    assert SequenceClassifier.of(RunConfig(Palindrome(20), Recipe(cell=cell))).parameter_count() == count
+    assert SequenceModel.of(RunConfig(Palindrome(20), Recipe(cell=cell))).parameter_count() == count
 
 
 def test_training_leaves_torch_as_it_found_it():

@@ -17,7 +17,7 @@ from torch.nn import functional
 from memspan.bench.timing import Effort, Side, Watch, race
 from memspan.config import Recipe, RunConfig
 from memspan.errors import MemspanError
-from memspan.models.classifier import READ_OUT, SequenceClassifier
+from memspan.models.sequence import READ_OUT, SequenceModel
 from memspan.streams import stream
 from memspan.tasks.palindrome import Palindrome
 
@@ -109,7 +109,7 @@ def _network(run: RunConfig) -> nn.ModuleDict:
     network = nn.ModuleDict({"layer": nn.LSTM(1, hidden), "read_out": nn.Linear(hidden, run.task.classes)})
     with torch.no_grad():
         network["layer"].bias_hh_l0.zero_()  # type: ignore[operator]
-        for name, value in SequenceClassifier.of(run).initial(run).items():
+        for name, value in SequenceModel.of(run).initial(run).items():
             place = name if name in READ_OUT else f"layer.{name}_l0"
             network.get_parameter(place).copy_(torch.from_numpy(value))
     network.get_parameter("layer.bias_hh_l0").requires_grad_(False)

@@ -51,6 +51,10 @@ _MATRICES: dict[str, Matrix] = {
 }
 
 
+STACKED = "stacked_"
+"""Before a name: all gates' matrices are drawn as one, as torch stacks them; their spread is smaller."""
+
+
 def matrix(init: str, hidden: int) -> Matrix:
     """Return the initialisation of one gate's matrix by name; ``"torch"`` is uniform on ±1/√H."""
     if init == "torch":
@@ -68,7 +72,8 @@ def initial_parameters(
     Args:
         cell: says names and shapes.
         seed: of the stream; purpose and name of the parameter are mixed in.
-        init: xavier_normal, xavier_uniform, orthogonal, identity or torch.
+        init: xavier_normal, xavier_uniform, orthogonal, identity or torch; stacked_xavier_normal and the like
+            draw all gates' matrices as one.
         bias: zero; forget_one (forget gate 1, Gers et al. 2000); chrono (forget gate log U(1, T − 1),
             input gate its negative, Tallec & Ollivier 2018); torch (uniform on ±1/√H).
         longest: T, the longest dependency; chrono needs it, at least 3.
@@ -80,7 +85,8 @@ def initial_parameters(
         UnknownNameError: unknown init or bias.
         ArgumentError: forget_one or chrono on a cell without input and forget gates.
     """
-    draw, gates = matrix(init, cell.hidden_size), max(1, len(cell.gates))
+    draw = matrix(init.removeprefix(STACKED), cell.hidden_size)
+    gates = 1 if init.startswith(STACKED) else max(1, len(cell.gates))
     values = cell.own_initial(seed)
     for name, shape in cell.parameter_shapes().items():
         if name in values:

@@ -57,7 +57,7 @@ class Task(abc.ABC):
     answers: ClassVar[int] = 1
     """A, answers asked of each sequence; it counts as right if all of them are."""
     due: ClassVar[int] = 1
-    """S, last positions of each row at which an answer is due; with S > 1 targets have a leading axis of S."""
+    """S, last positions of each row at which an answer is due; if S > 1, targets have a leading axis."""
     carries: ClassVar[bool] = False
     """Whether a training batch goes on from the state in which the one before it ended."""
     measures: ClassVar[tuple[str, ...]] = ()

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from memspan.cells.cell import State
 from memspan.config import RunConfig
 from memspan.errors import ArgumentError
 from memspan.kernels import Choice, choose
 from memspan.kernels.unroll import KernelName
-from memspan.models.classifier import READ_OUT, SequenceClassifier, as_symbols, correct
-from memspan.streams import stream
+from memspan.models.inputs import Inputs, as_inputs
+from memspan.models.sequence import READ_OUT, SequenceModel
+from memspan.tasks.task import Batch
+from memspan.training.answers import Tally, as_targets, loss_of
+from memspan.training.batches import dropout_masks, fresh_batches, training_batch
+from memspan.training.clocks import frozen, spread
 from memspan.training.numerics import reproducible, torch_threads
 from memspan.training.optimizers import clip, learning_rate, rule_of
 
@@ -43,7 +48,8 @@ class Pack:
 
     Shapes:
         weights and every optimiser slot (R, P): one flat row a replica, its parameters one after
-        another in the model's order.
+        another in the model's order. carried: a layer's state each, every part (R, B, H); empty where no
+        batch goes on from the one before it.
 
     Args:
         runs: configs of equal ``RunConfig.shape``.
@@ -55,105 +61,175 @@ class Pack:
         if len({run.shape() for run in runs}) != 1:
             raise ArgumentError("a pack needs at least one run, all of the same task, cell, sizes and steps")
         self.runs, self.kernel, self.threads = list(runs), kernel, threads
-        self.model = SequenceClassifier.of(runs[0])
-        self.recurrent = list(self.model.cell.parameter_shapes())
+        self.task = runs[0].task
+        self.model = SequenceModel.of(runs[0])
+        self.recurrent = [name for name in self.model.parameter_shapes() if name not in READ_OUT]
         self.rule = rule_of(runs[0].recipe)
-        rows = [self._flatten(self.model.initial(run)) for run in runs]
-        self._hold(
-            torch.stack(rows), {slot: torch.zeros(len(rows), rows[0].numel()) for slot in self.rule.slots}
-        )
+        rows = torch.stack([self._flatten(self.model.initial(run)) for run in runs])
+        self.carried = self._beginning(rows) if self.task.carries else ()
+        self._hold(rows, {slot: torch.zeros_like(rows) for slot in self.rule.slots})
 
     def _flatten(self, values: dict[str, np.ndarray]) -> Tensor:
         return torch.from_numpy(
             np.concatenate([values[name].ravel() for name in self.model.parameter_shapes()])
         )
 
+    def _beginning(self, rows: Tensor) -> tuple[State, ...]:
+        shape = len(rows), self.runs[0].recipe.batch
+        return tuple(cell.initial_state(*shape, like=rows) for cell in self.model.cells)
+
     def _hold(self, weights: Tensor, slots: dict[str, Tensor]) -> None:
         self.weights, self.slots = weights, slots
         self.gradients = torch.zeros_like(weights)
-        self.parameters, self.where = {}, {}
-        start = 0
-        for name, shape in self.model.parameter_shapes().items():
-            self.where[name] = slice(start, start := start + math.prod(shape))
-            view = weights[:, self.where[name]].view(len(weights), *shape)
-            self.parameters[name] = view.detach().requires_grad_()
+        views = self.model.named(weights)
+        self.parameters = {name: view.detach().requires_grad_() for name, view in views.items()}
+        self.gradient_of = self.model.named(self.gradients)
+        self.frozen = [frozen(self.model, run.recipe.clock_learned) for run in self.runs]
         self.heads = [
             {name: self.parameters[name][r].detach().requires_grad_() for name in READ_OUT}
             for r in range(len(weights))
         ]
 
-    def load(self, replica: int, weights: Tensor, slots: dict[str, Tensor]) -> None:
-        """Put stored weights and optimiser state in a replica's row."""
+    def load(
+        self, replica: int, weights: Tensor, slots: Mapping[str, Tensor], carried: Sequence[Tensor] = ()
+    ) -> None:
+        """Put stored weights, optimiser state and carried state in a replica's row."""
         self.weights[replica] = weights
         for slot, value in slots.items():
             self.slots[slot][replica] = value
+        for part, value in zip(self.carried_parts(), carried, strict=True):
+            part[replica] = value
+
+    def carried_parts(self) -> list[Tensor]:
+        """Return every part of the carried state, (R, B, H) each, layer by layer."""
+        return [part for state in self.carried for part in state]
 
     def keep(self, replicas: Sequence[int]) -> None:
         """Drop every other replica; those that stay do not notice."""
         rows = list(replicas)
         self.runs = [self.runs[r] for r in rows]
+        self.carried = tuple(tuple(part[rows].clone() for part in state) for state in self.carried)
         self._hold(self.weights[rows].clone(), {k: v[rows].clone() for k, v in self.slots.items()})
 
     def choice(self) -> Choice:
         """Return which kernel serves this pack, and why."""
-        return choose(
-            self.model.cell, dtype=self.weights.dtype, device=self.weights.device, kernel=self.kernel
-        )
+        cell = self.model.cells[0]
+        return choose(cell, dtype=self.weights.dtype, device=self.weights.device, kernel=self.kernel)
 
     def update(self, t: int) -> list[Outcome]:
         """Apply update number t = 1, 2, … to every replica and return what each showed before it."""
         with reproducible():
-            symbols, targets = self._batch("train", t)
+            inputs, targets = self._batch(t)
+            T, B = inputs.x.shape[1:3]
             with torch_threads(self.threads):
-                h = self.model.last_state(self.parameters, symbols, self.kernel)
-            losses, hits, dh = self._head(h.detach(), targets)
+                reading = self.model.read(
+                    self.parameters,
+                    inputs,
+                    self.carried or None,
+                    due=self.task.due,
+                    masks=dropout_masks(self.runs, T, B, t),
+                    kernel=self.kernel,
+                )
+            h = reading.features
+            losses, scores, dh = self._head(h.detach(), targets)
             with torch_threads(self.threads):
                 gradients = torch.autograd.grad(h, [self.parameters[name] for name in self.recurrent], dh)
+            if self.carried:
+                self.carried = tuple(tuple(part.detach() for part in state) for state in reading.state)
             self._collect(gradients)
-            return [self._apply(r, losses[r], hits[r] / len(targets[r]), t) for r in range(len(losses))]
+            return [self._apply(r, losses[r], scores[r], t) for r in range(len(losses))]
 
-    def _batch(self, use: str, t: int) -> tuple[Tensor, Tensor]:
-        draws = []
-        for run in self.runs:
-            step = (t - 1) // run.recipe.repeat
-            draws.append(run.task.sample(stream(run.seed, run.task.purpose(use), step), run.recipe.batch))
-        return as_symbols([d.inputs for d in draws]), torch.from_numpy(np.stack([d.targets for d in draws]))
+    def _batch(self, t: int) -> tuple[Inputs, Tensor]:
+        return self._tensors([training_batch(run, t) for run in self.runs])
 
-    def _head(self, h: Tensor, targets: Tensor) -> tuple[list[float], list[int], Tensor]:
-        """Read out, one replica after the other: loss, hits, and ∂loss/∂h (R, B, H)."""
-        losses, hits, dh = [], [], torch.empty_like(h)
-        for r, head in enumerate(self.heads):
+    def _tensors(self, batches: Sequence[Batch]) -> tuple[Inputs, Tensor]:
+        inputs = as_inputs(batches, self.task, self.runs[0].recipe)
+        return inputs, as_targets([batch.targets for batch in batches], self.task)
+
+    def _head(self, h: Tensor, targets: Tensor) -> tuple[list[float], list[float], Tensor]:
+        """Read out, one replica after the other: loss, score, and ∂loss/∂h (R, S, B, H)."""
+        losses, scores, dh = [], [], torch.empty_like(h)
+        for r, (run, head) in enumerate(zip(self.runs, self.heads, strict=True)):
             state = h[r].requires_grad_()
-            logits = self.model.logits(head, state)
-            loss = functional.cross_entropy(logits, targets[r])
+            logits = self.model.logits(head, state, run.recipe.temperature)
+            loss = loss_of(logits, targets[r], self.task)
             dh[r], *rest = torch.autograd.grad(loss, [state, *head.values()])
             for name, gradient in zip(head, rest, strict=True):
-                self.gradients[r, self.where[name]] = gradient.view(-1)
+                self.gradient_of[name][r] = gradient
             losses.append(loss.item())
-            hits.append(int(correct(logits.detach(), targets[r])))
-        return losses, hits, dh
+            scores.append(Tally(self.task).add(logits.detach(), targets[r]).scores()["accuracy"])
+        return losses, scores, dh
 
     def _collect(self, gradients: Sequence[Tensor]) -> None:
         for name, gradient in zip(self.recurrent, gradients, strict=True):
-            self.gradients[:, self.where[name]] = gradient.reshape(len(gradient), -1)
+            self.gradient_of[name].copy_(gradient)
+        for r, names in enumerate(self.frozen):
+            for name in names:
+                self.gradient_of[name][r] = 0
 
-    def _apply(self, r: int, loss: float, accuracy: float, t: int) -> Outcome:
+    def _apply(self, r: int, loss: float, score: float, t: int) -> Outcome:
         """Clip, and update the replica unless it has diverged; return what it showed, its norm unclipped."""
         recipe, g = self.runs[r].recipe, self.gradients[r]
-        outcome = Outcome(loss, accuracy, clip(g, recipe.clip))
+        outcome = Outcome(loss, score, clip(g, recipe.clip))
         if outcome.finite:
             state = {slot: rows[r] for slot, rows in self.slots.items()}
             self.rule.update(self.weights[r], g, state, learning_rate(recipe, t), t)
         return outcome
 
     @torch.no_grad()
-    def evaluate(self, use: str, t: int, n: int) -> list[float]:
-        """Return each replica's accuracy on n freshly drawn sequences after update t."""
+    def evaluate(self, use: str, t: int, n: int) -> list[dict[str, float]]:
+        """Return each replica's held-out numbers after update t: the task's own, or on n fresh sequences."""
         with reproducible():
-            draws = [run.task.sample(stream(run.seed, run.task.purpose(use), t), n) for run in self.runs]
-            with torch_threads(self.threads):
-                h = self.model.last_state(self.parameters, as_symbols([d.inputs for d in draws]), self.kernel)
-            return [
-                int(correct(self.model.logits(head, h[r]), torch.from_numpy(draws[r].targets))) / n
-                for r, head in enumerate(self.heads)
-            ]
+            own = [self.task.measure(self.reader(r), use, run.seed, t) for r, run in enumerate(self.runs)]
+            if all(numbers is not None for numbers in own):
+                return own  # type: ignore[return-value]
+            tallies = [Tally(self.task) for _ in self.runs]
+            pieces = zip(*(fresh_batches(run, use, t, n) for run in self.runs), strict=True)
+            for batches in pieces:
+                self._tally(tallies, batches)
+            return [tally.scores() for tally in tallies]
+
+    def _tally(self, tallies: Sequence[Tally], batches: Sequence[Batch]) -> None:
+        inputs, targets = self._tensors(batches)
+        with torch_threads(self.threads):
+            h = self.model.in_evaluation().read(
+                self.parameters, inputs, due=self.task.due, kernel=self.kernel
+            )[0]
+        for r, (run, head) in enumerate(zip(self.runs, self.heads, strict=True)):
+            tallies[r].add(self.model.logits(head, h[r], run.recipe.temperature), targets[r])
+
+    def clocks(self, replica: int) -> dict[str, float]:
+        """Return how a replica's clocks spread before training and now; nothing without gates."""
+        start = self._flatten(self.model.initial(self.runs[replica]))
+        before, now = (self.model.named(w) for w in (start, self.weights[replica]))
+        return spread(self.model, before, "start") | spread(self.model, now, "end")
+
+    def reader(self, replica: int) -> Reader:
+        """Return a replica for its task to ask; see ``memspan.tasks.task.Read``."""
+        return Reader(self, replica)
+
+
+class Reader:
+    """One replica in evaluation: numpy in, numpy out, no gradients."""
+
+    def __init__(self, pack: Pack, replica: int) -> None:
+        self.pack, self.run, self.head = pack, pack.runs[replica], pack.heads[replica]
+        self.model = pack.model.in_evaluation()
+        self.p = {name: value[replica : replica + 1] for name, value in pack.parameters.items()}
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        inputs: np.ndarray,
+        state: Any = None,
+        times: np.ndarray | None = None,
+        lengths: np.ndarray | None = None,
+        resets: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, Any]:
+        """Return the logits of every position, (T, B, K) or (T, B, A, K), and the state to go on from."""
+        batch = Batch(inputs, np.empty(0), times, lengths, resets)
+        given = as_inputs([batch], self.run.task, self.run.recipe)
+        with torch_threads(self.pack.threads):
+            reading = self.model.read(self.p, given, state, due=len(inputs), kernel=self.pack.kernel)
+        logits = self.model.logits(self.head, reading.features[0], self.run.recipe.temperature)
+        return (logits if self.model.answers > 1 else logits.squeeze(2)).numpy(), reading.state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,12 +14,7 @@ from memspan.ledger import Resume
 from memspan.ledger.events import Checkpoint, Event, Finished, Progress, Started, Stopped
 from memspan.machine import code_version, summary
 from memspan.training.pack import Outcome, Pack
-from memspan.training.state import EVALUATE_EVERY, History, pack_state, read_state
-
-EVALUATION_SIZE = 1024
-"""Fresh sequences of an evaluation during training."""
-FINAL_SIZE = 4096
-"""Fresh sequences of the evaluation at the end."""
+from memspan.training.state import History, pack_state, read_state
 
 
 class Training:
@@ -43,8 +39,8 @@ class Training:
         progress_every: float = 0.5,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.pack = Pack(runs, kernel, threads)
-        self.histories = [History(run.recipe.steps) for run in runs]
+        self.pack, self.recipe = Pack(runs, kernel, threads), runs[0].recipe
+        self.histories = [History(run) for run in runs]
         self.checkpoint_every, self.progress_every = checkpoint_every, progress_every
         self.should_stop = should_stop
         self.step = self._load(resume or {})
@@ -58,14 +54,14 @@ class Training:
         for r, run in enumerate(self.pack.runs):
             if run.id in resume:
                 saved = read_state(resume[run.id].state, resume[run.id].step)
-                self.pack.load(r, saved.weights, saved.slots)
+                self.pack.load(r, saved.weights, saved.slots, saved.carried)
                 for name, values in saved.curves.items():
                     self.histories[r].values[name][: len(values)] = values
         return steps.pop()
 
     def events(self) -> Iterator[Event]:
         """Train to the end of the budget, or until asked to stop."""
-        budget = self.pack.runs[0].recipe.steps
+        budget = self.recipe.steps
         facts = self._facts()
         yield from (Started(run.id, self.step, facts=facts) for run in self.pack.runs)
         while self.step < budget and self.pack.runs:
@@ -90,15 +86,13 @@ class Training:
     def _update(self) -> Iterator[Event]:
         outcomes = self.pack.update(self.step)
         for history, outcome in zip(self.histories, outcomes, strict=True):
-            history.note("loss", self.step, outcome.loss)
-            history.note("batch_accuracy", self.step, outcome.batch_accuracy)
-            history.note("gradient_norm", self.step, outcome.gradient_norm)
+            history.note(self.step, dataclasses.asdict(outcome))
         if not all(outcome.finite for outcome in outcomes):
             yield from self._drop(outcomes)
-        if self.step % EVALUATE_EVERY == 0 and self.pack.runs:
-            scores = self.pack.evaluate("evaluate", self.step, EVALUATION_SIZE)
-            for history, score in zip(self.histories, scores, strict=True):
-                history.note("accuracy", self.step, score)
+        if self.pack.runs and self.step % self.recipe.evaluate_every == 0:
+            found = self.pack.evaluate("evaluate", self.step, self.recipe.evaluation_size)
+            for history, scores in zip(self.histories, found, strict=True):
+                history.note(self.step, scores)
 
     def _drop(self, outcomes: Sequence[Outcome]) -> Iterator[Event]:
         """End the replicas that diverged, with the reason; the others go on."""
@@ -111,7 +105,7 @@ class Training:
                     self.step,
                     reason=reason,
                     curves=history.between(self.stored, self.step),
-                    metrics=self._summary(r, math.nan),
+                    metrics=self._summary(r, {"accuracy": math.nan}),
                     wall_seconds=self._wall(),
                 )
         alive = [r for r, outcome in enumerate(outcomes) if outcome.finite]
@@ -144,7 +138,7 @@ class Training:
         self.stored, self.saved_at = self.step, time.monotonic()
 
     def _finish(self) -> Iterator[Event]:
-        finals = self.pack.evaluate("final", self.step, FINAL_SIZE)
+        finals = self.pack.evaluate("final", self.step, self.recipe.final_size)
         for r, run in enumerate(self.pack.runs):
             history = self.histories[r]
             yield Finished(
@@ -156,17 +150,19 @@ class Training:
                 wall_seconds=self._wall(),
             )
 
-    def _summary(self, r: int, final: float) -> dict[str, float]:
+    def _summary(self, r: int, final: Mapping[str, float]) -> dict[str, float]:
         run, history = self.pack.runs[r], self.histories[r]
-        return statistics.summarise(
+        numbers = statistics.summarise(
             batch_accuracy=history.until("batch_accuracy", self.step),
             accuracy=history.until("accuracy", self.step),
-            every=EVALUATE_EVERY,
+            every=run.recipe.evaluate_every,
             gradient_norm=history.until("gradient_norm", self.step),
             clip=run.recipe.clip,
             solved_at=run.task.solved_at,
-            final_accuracy=final,
+            final_accuracy=final["accuracy"],
         )
+        others = {name: value for name, value in final.items() if name != "accuracy"}
+        return numbers | others | self.pack.clocks(r)
 
     def _wall(self) -> float:
         """Seconds since the last stored event, shared evenly by the pack's replicas."""

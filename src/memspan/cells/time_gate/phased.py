@@ -1,4 +1,4 @@
-"""Cells with a time gate under names of their own: factories, so that every one of them is a plain ``TimeGate``."""
+"""Gated cells under names of their own: factories, so that every one of them is a plain ``TimeGate``."""
 
 from __future__ import annotations
 
