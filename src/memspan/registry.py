@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,7 +15,8 @@ class Registry(Mapping[str, str]):
 
     Args:
         kind: what the names stand for, in error messages.
-        table: name → ``"package.module:Class"``.
+        table: name → ``"package.module:Class"``. Such a path is its own name, so that every process finds
+            what is registered nowhere.
     """
 
     def __init__(self, kind: str, table: Mapping[str, str]) -> None:
@@ -22,6 +24,8 @@ class Registry(Mapping[str, str]):
         self._resolved: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> str:
+        if re.fullmatch(r"[\w.]+:\w+", name):
+            return name
         try:
             return self._table[name]
         except KeyError:
@@ -56,9 +60,20 @@ class Registry(Mapping[str, str]):
 
         Raises:
             UnknownNameError: no such name; the message suggests the nearest one.
+            ArgumentError: a path that cannot be imported.
         """
         target = self[name]
         if target not in self._resolved:
-            module, attribute = target.split(":")
-            self._resolved[target] = getattr(importlib.import_module(module), attribute)
+            self._resolved[target] = self._import(target)
         return self._resolved[target]
+
+    def _import(self, target: str) -> Any:
+        module, attribute = target.split(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            if target in self._table.values():  # ours, or its extra is missing: the error says which
+                raise
+            raise ArgumentError(
+                f"{self.kind} {target!r} cannot be imported ({error}); expected package.module:Class"
+            ) from None

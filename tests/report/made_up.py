@@ -59,7 +59,8 @@ def made_up_study(name, seeds=10):
 
     rng = np.random.default_rng(7)
     records = []
-    for run in (run for run in preset(name).runs if run.seed < seeds):
+    study = next(e for e in preset(name).experiments if e.id == "palindromes")
+    for run in (run for run in study.runs if run.seed < seeds):
         line = made_up_line(run.recipe.cell, run.task.length, run.recipe.steps, rng)
         held_out = np.round(line[99::100] * 1024) / 1024
         held_out[held_out > 0.95] = 1.0

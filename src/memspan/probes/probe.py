@@ -15,9 +15,28 @@ from memspan.ledger import Ledger
 from memspan.machine import machine
 from memspan.registry import Registry
 
-PROBES = Registry("probe", {"time_gate": "memspan.probes.time_gate:time_gate"})
+PROBES = Registry(
+    "probe",
+    {
+        "adam": "memspan.probes.updates:adam",
+        "bptt": "memspan.probes.bptt:bptt",
+        "jacobians": "memspan.probes.jacobians:jacobians",
+        "log_softmax": "memspan.probes.softmax:log_softmax",
+        "parameters": "memspan.probes.parameters:parameters",
+        "rmsprop": "memspan.probes.updates:rmsprop",
+        "temperature": "memspan.probes.softmax:temperature",
+        "time_gate": "memspan.probes.time_gate:time_gate",
+    },
+)
 """Name → a function from (cases, seed) to numbers by name."""
-RUN_PROBES = Registry("probe of runs", {})
+RUN_PROBES = Registry(
+    "probe of runs",
+    {
+        "clock": "memspan.probes.clock:of_run",
+        "gates": "memspan.probes.gates:of_run",
+        "gradients": "memspan.probes.gradients:of_run",
+    },
+)
 """Name → a function from (run config, final state's bytes) to numbers by name."""
 
 

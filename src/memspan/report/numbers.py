@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from memspan.errors import LedgerError
 from memspan.statistics import Interval
 
 MINUS = "\N{MINUS SIGN}"
@@ -52,3 +55,23 @@ def cell_text(value: object) -> str:
     if value is None or (isinstance(value, float) and value != value):
         return ""
     return f"{value:.9g}" if isinstance(value, float) else str(value)
+
+
+class Shown(float):
+    """A number that writes itself with two digits where a sentence names no other way."""
+
+    def __format__(self, spec: str) -> str:
+        return super().__format__(spec) if spec else scientific(self)
+
+
+def filled(sentence: str, values: Mapping[str, object]) -> str:
+    """Return a sentence with the numbers that it names in braces.
+
+    Raises:
+        LedgerError: a number it names is not among them.
+    """
+    numbers = {name: Shown(value) for name, value in values.items() if isinstance(value, int | float)}
+    try:
+        return sentence.format(**numbers)
+    except KeyError as error:
+        raise LedgerError(f"the sentence {sentence[:40]!r} … names {error}, which nothing measures") from None

@@ -5,8 +5,16 @@ from __future__ import annotations
 from memspan.probes import Probe
 from memspan.study.experiment import Experiment
 
+
+def _asked(probe: str, title: str, *serves: str) -> Experiment:
+    return Experiment(probe, title, (), serves, (Probe(probe),))
+
+
 IDENTITIES = (
-    Experiment(
-        "time_gate", "The gate's curve against its closed forms", (), ("c18", "c23"), (Probe("time_gate"),)
-    ),
+    _asked("bptt", "Back-propagation through time, three ways", "c01", "c02", "fig-recursion"),
+    _asked("jacobians", "Products of Jacobians against elements", "c03", "fig-radius"),
+    _asked("rmsprop", "RMSProp as printed, beside torch's", "c09"),
+    _asked("adam", "Adam as printed, beside torch's", "c10", "fig-adam"),
+    _asked("parameters", "Numbers of parameters", "c11"),
+    _asked("time_gate", "The gate's curve against its closed forms", "c18", "c23"),
 )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from memspan.errors import UnknownNameError
 from memspan.study.experiment import Experiment, Preset
+from memspan.study.gradients import gate_variants, gates, gradients
 from memspan.study.identities import IDENTITIES
 from memspan.study.palindromes import palindromes
 
 FULL: tuple[Experiment, ...] = (
     palindromes(seeds=range(10)),
+    gradients(),
+    gates(),
+    gate_variants(),
     *IDENTITIES,
 )
 """Every experiment of the report at the size its verdict needs; adding one is one line here."""

@@ -7,9 +7,10 @@ import importlib
 from memspan.report.claims.awaited import AWAITED, AwaitedClaim
 from memspan.report.claims.claim import Claim, LengthClaim, SeedClaim, TrialClaim
 from memspan.report.claims.identity import IdentityClaim
+from memspan.report.claims.share import ShareClaim
 from memspan.report.claims.verdict import Judgement, Verdict, Word, decide, judge
 
-MODULES = ("gate", "palindromes")
+MODULES = ("equations", "gate", "gradients", "palindromes")
 """Modules of this folder with ``CLAIMS``, a tuple of ``Claim``; adding one is one line here."""
 
 
@@ -31,6 +32,7 @@ __all__ = [
     "Judgement",
     "LengthClaim",
     "SeedClaim",
+    "ShareClaim",
     "TrialClaim",
     "Verdict",
     "Word",

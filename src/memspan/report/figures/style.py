@@ -15,6 +15,8 @@ INK, MUTED, GRID, PAPER, CLAIMED = "#1b1f24", "#5d6570", "#dde1e6", "#fefefe", "
 CELL_COLOURS = {"rnn": "#c2500a", "lstm": "#0b62a4"}
 CELL_MARKERS = {"rnn": "s", "lstm": "o"}
 CELL_NAMES = {"rnn": "Vanilla RNN", "lstm": "LSTM"}
+THIRD = "#7a3e9d"
+"""Of whatever stands beside RNN and LSTM."""
 LENGTH_LABEL = "Palindrome length T (digits)"
 
 DARK = {
@@ -25,6 +27,7 @@ DARK = {
     CLAIMED: "#4a4122",
     "#c2500a": "#f0894a",
     "#0b62a4": "#5fb0ee",
+    THIRD: "#c79be6",
 }
 """Colour on a light page → colour on a dark one. The sequence of lengths adds its own."""
 

@@ -1,0 +1,192 @@
+"""What a probe looks at: a cell with its weights, from a run, a layer or a file of weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from torch.nn import functional
+
+from memspan.cells import CELLS
+from memspan.cells.cell import Cell, State
+from memspan.config import RunConfig
+from memspan.errors import ArgumentError
+from memspan.layers import Recurrent
+from memspan.layers.stored import layer_of
+from memspan.models.inputs import as_inputs
+from memspan.models.sequence import READ_OUT, SequenceModel, in_layer
+from memspan.streams import stream
+
+GATE_COUNTS = {1: "rnn", 3: "gru", 4: "lstm"}
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """What a specimen is shown.
+
+    Shapes:
+        inputs (T, B, D), times (T,) or None, targets (B,) or None.
+    """
+
+    inputs: Tensor
+    times: Tensor | None
+    targets: Tensor | None
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A cell and its weights, in float64.
+
+    Args:
+        cell: the equations; a gate's leak is off.
+        weights: by the cell's own names.
+        read_out: weight and bias of a classifier's read-out; without one the loss is the sum of h_T
+            along a random direction.
+        run: the run it was trained by, whose task gives the sequences; else they are standard normal.
+    """
+
+    cell: Cell
+    weights: Mapping[str, Tensor]
+    read_out: tuple[Tensor, Tensor] | None = None
+    run: RunConfig | None = None
+
+    @classmethod
+    def trained(cls, run: RunConfig, state: bytes, number: int = 0) -> Specimen:
+        """Return one layer of what a run ended with, from the bytes of its final state."""
+        weights = safetensors.torch.load(state)["weights"]
+        return cls._of_model(run, SequenceModel.of(run).named(weights), number)
+
+    @classmethod
+    def fresh(cls, run: RunConfig, number: int = 0) -> Specimen:
+        """Return one layer of what a run started from."""
+        drawn = SequenceModel.of(run).initial(run)
+        return cls._of_model(run, {name: torch.from_numpy(value) for name, value in drawn.items()}, number)
+
+    @classmethod
+    def _of_model(cls, run: RunConfig, values: Mapping[str, Tensor], number: int) -> Specimen:
+        """A layer below or above others is shown random sequences: its task is not the network's."""
+        cells = SequenceModel.of(run).cells
+        _require_layer(number, len(cells))
+        cell = cells[number].in_evaluation()
+        p = {name: values[in_layer(name, number)].double() for name in cell.parameter_shapes()}
+        if len(cells) > 1:
+            return cls(cell, p)
+        weight, bias = (values[name].double() for name in READ_OUT)
+        one_class = run.task.classes and run.task.answers == run.task.due == 1
+        return cls(cell, p, (weight, bias) if one_class else None, run)
+
+    @classmethod
+    def of_layer(cls, layer: Recurrent, number: int = 0) -> Specimen:
+        """Return one layer and direction of ours; number counts layers · directions.
+
+        Raises:
+            ArgumentError: replicas, or no such number.
+        """
+        if layer.replicas is not None:
+            raise ArgumentError(f"the layer has {layer.replicas} replicas; probe one without replicas")
+        _require_layer(number, len(layer._names))
+        cell = layer._cells[number // layer.directions].in_evaluation()
+        names = layer._names[number].items()
+        return cls(cell, {name: getattr(layer, full).detach().double() for name, full in names})
+
+    @classmethod
+    def of_file(cls, path: Path, cell: str = "", number: int = 0) -> Specimen:
+        """Return a saved specimen: a run's final state, or a layer's ``state_dict`` (safetensors or torch).
+
+        Args:
+            path: the file.
+            cell: a name in ``CELLS``; told from the number of gates if not given (1 rnn, 3 gru, 4 lstm).
+            number: which layer and direction of a ``state_dict``.
+
+        Raises:
+            ArgumentError: a file that is neither.
+        """
+        run, weights = _read(path)
+        if run is not None:
+            return cls.trained(run, path.read_bytes(), number)
+        weights = _of_one_layer(weights, path)
+        name = cell or _told_cell(weights)
+        return cls.of_layer(layer_of(name, weights), number)
+
+    def sequences(self, steps: int = 0, batch: int = 64, seed: int = 0) -> Sequences:
+        """Draw what it is shown: its task's sequences, or standard normal ones of ``steps`` steps."""
+        g = stream(seed, "probe sequences")
+        if self.run is None:
+            x = torch.from_numpy(g.normal(size=(steps or 100, batch, self.cell.input_size)))
+            return Sequences(x, self.cell.clock(None, len(x), x.device), None)
+        drawn = self.run.task.sample(g, batch)
+        made = as_inputs([drawn], self.run.task, self.run.recipe)
+        x = made.x[0] if made.x.is_floating_point() else functional.one_hot(made.x[0], self.cell.input_size)
+        times = made.times if made.times is None or made.times.dim() == 1 else made.times[0]
+        return Sequences(
+            x.double(), self.cell.clock(times, len(x), x.device), torch.from_numpy(drawn.targets)
+        )
+
+    def steps(self, shown: Sequences, weights: Sequence[Mapping[str, Tensor]] | None = None) -> list[State]:
+        """Return the state before the first step and after every one; each step may have its own weights."""
+        state = self.cell.initial_state(shown.inputs.shape[1], like=shown.inputs)
+        states = [tuple(part.requires_grad_() for part in state)]
+        for t, x in enumerate(shown.inputs):
+            time = None if shown.times is None else shown.times[t]
+            states.append(self.cell.step(weights[t] if weights else self.weights, x, states[-1], time))
+        return states
+
+    def loss(self, h: Tensor, shown: Sequences) -> Tensor:
+        """Return the loss summed over the batch: cross-entropy, or h along a random direction."""
+        if self.read_out is None or shown.targets is None:
+            along = torch.from_numpy(stream(0, "probe direction").normal(size=h.shape[-1]))
+            return (h @ (along / along.norm())).sum()
+        return functional.cross_entropy(functional.linear(h, *self.read_out), shown.targets, reduction="sum")
+
+
+def _require_layer(number: int, layers: int) -> None:
+    if not 0 <= number < layers:
+        raise ArgumentError(f"layer {number}: expected 0 to {layers - 1}")
+
+
+def _read(path: Path) -> tuple[RunConfig | None, dict[str, Tensor]]:
+    """Return the run a file belongs to, if it is a run's, and its tensors."""
+    try:
+        with safe_open(path, "pt") as file:
+            page = json.loads((file.metadata() or {}).get("memspan", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return (RunConfig.from_flat(json.loads(page["config"])) if "config" in page else None), tensors
+    except (SafetensorError, OSError) as error:
+        if path.suffix in (".pt", ".pth"):
+            return None, _read_torch(path)
+        raise ArgumentError(
+            f"{str(path)!r} cannot be read ({error}); expected a run's final state or saved weights"
+        ) from None
+
+
+def _read_torch(path: Path) -> dict[str, Tensor]:
+    try:
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:
+        raise ArgumentError(f"{str(path)!r} is no state_dict that can be read: {error}") from None
+
+
+def _of_one_layer(weights: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Return the tensors of the first recurrent layer, whatever prefix its model gave them."""
+    marks = [name for name in weights if name.endswith("weight_hh_l0")]
+    if not marks:
+        raise ArgumentError(f"{str(path)!r} holds no 'weight_hh_l0', so no recurrent layer")
+    prefix = marks[0].removesuffix("weight_hh_l0")
+    known = tuple(f"{prefix}{part}_" for part in ("weight", "bias", "log", "shift", "open"))
+    return {n.removeprefix(prefix): v for n, v in weights.items() if n.startswith(known)}
+
+
+def _told_cell(weights: Mapping[str, Tensor]) -> str:
+    if "log_period_l0" in weights:
+        return "phased_lstm"
+    rows, hidden = weights["weight_hh_l0"].shape
+    name = GATE_COUNTS.get(rows // hidden)
+    if name is None or name not in CELLS:
+        raise ArgumentError(f"{rows // hidden} gates are no cell's known here; name it by --cell")
+    return name
