@@ -32,7 +32,8 @@ def test_every_field_but_none_changes_the_id():
         "clip": 0.0, "batch": 64, "steps": 10, "repeat": 8, "recipe_version": 2, "layers": 2, "biases": 2,
         "dropout": 0.5, "temperature": 2.0, "time_input": "delta", "time_origin": "random", "leak": 0.0,
         "clock_low": 1.0, "clock_high": 50.0, "clock_shift": "first_event", "clock_ratio": 0.1,
-        "clock_learned": "none", "evaluate_every": 10, "evaluation_size": 10, "final_size": 10,
+        "input_scale": 0.1, "chrono_longest": 100, "clock_learned": "none",
+        "evaluate_every": 10, "evaluation_size": 10, "final_size": 10,
     }  # fmt: skip
     names = {f.name for f in dataclasses.fields(Recipe)}
     names -= {"nonlinearity", "clock_window_low", "clock_window_high"}
@@ -77,6 +78,8 @@ def test_an_integer_may_stand_for_a_float():
         ({"length": True}, ArgumentError, "expected int"),
         ({"length": 5, "seed": -1}, ArgumentError, "seed"),
         ({"length": 5, "cell": "rnn", "bias": "chrono"}, ArgumentError, "forget gate"),
+        ({"length": 5, "chrono_longest": 2}, ArgumentError, "at least 3"),
+        ({"length": 5, "input_scale": 0.0}, ArgumentError, "positive"),
         ({"length": 5, "nonlinearity": "relu"}, ArgumentError, "cell 'rnn'"),
         ({"length": 5, "cell": "phased_gru", "bias": "forget_one"}, ArgumentError, "forget gate"),
         ({"length": 5, "dropout": 1.0}, ArgumentError, "dropout"),

@@ -54,6 +54,11 @@ class Recipe:
     """Initialisation of every weight matrix, each gate's by itself; stacked_…: all gates' as one."""
     bias: Bias = "zero"
     """Initialisation of the biases; forget_one and chrono need a forget gate."""
+    chrono_longest: int = 0
+    """T that chrono prepares for, at least 3; 0: the length of the task's sequences, so that the recipe
+    knows it."""
+    input_scale: float = 1.0
+    """Factor on the initial weights of the first layer's inputs."""
     coding: Literal["scalar", "one_hot"] = "scalar"
     """How a symbol enters the network: its raw value, or one of K unit vectors."""
     time_input: TimeInput = "none"
@@ -109,10 +114,12 @@ class Recipe:
         _check_fields(self)
         for name in _COUNTS:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("learning_rate", "lr_decay", "temperature", "clock_low", "clock_high"):
+        for name in ("learning_rate", "lr_decay", "temperature", "clock_low", "clock_high", "input_scale"):
             value = getattr(self, name)
             _require(math.isfinite(value) and value > 0, name, value, "a positive number")
         _require(math.isfinite(self.clip) and self.clip >= 0, "clip", self.clip, "0 (off) or positive")
+        longest = self.chrono_longest
+        _require(longest == 0 or longest >= 3, "chrono_longest", longest, "at least 3, or 0 for the task's")
         _require(self.biases in (1, 2), "biases", self.biases, "1 or 2")
         for name in ("momentum", "dropout"):
             _require(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
@@ -146,7 +153,7 @@ _COUNTS = (
 FREE = (
     *("init", "bias", "learning_rate", "lr_decay", "lr_decay_steps", "momentum", "clip", "repeat"),
     *("dropout", "temperature", "clock_low", "clock_high", "clock_shift", "clock_ratio"),
-    *("clock_window_low", "clock_window_high", "clock_learned"),
+    *("clock_window_low", "clock_window_high", "clock_learned", "input_scale", "chrono_longest"),
 )
 """Recipe fields in which the replicas of one pack may differ, beside the seed."""
 
@@ -167,7 +174,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _require(0 <= self.seed < 2**63, "seed", self.seed, "in 0 … 2⁶³ − 1")
-        if self.recipe.bias == "chrono" and self.task.steps < 2:
+        if self.recipe.bias == "chrono" and not self.recipe.chrono_longest and self.task.steps < 2:
             raise ArgumentError("bias 'chrono' needs sequences of at least 2 inputs; take a longer one")
 
     def flat(self) -> dict[str, Any]:

@@ -133,6 +133,10 @@ def test_told_says_what_a_recipe_knew():
     assert told(Recipe()) == "nothing"
     assert told(Recipe(bias="forget_one")) == "nothing"
     assert told(Recipe(bias="chrono")) == "T"
+    assert told(Recipe(bias="chrono", time_input="first")) == "T and cue"
+    aimed = {"cell": "phased_lstm", "clock_shift": "first_event"}
+    assert told(Recipe(**aimed)) == "cue"
+    assert told(Recipe(**aimed, time_origin="random")) == "nothing"
 
 
 @pytest.mark.parametrize(

@@ -93,10 +93,11 @@ class SequenceModel:
         values: dict[str, np.ndarray] = {}
         for k, cell in enumerate(SequenceModel.of(run).cells):
             seed = int(stream(run.seed, "seed of a layer", k).integers(2**63)) if k else run.seed
-            drawn = initial_parameters(
-                cell, seed=seed, init=recipe.init, bias=recipe.bias, longest=run.task.steps + 1
-            )
+            longest = recipe.chrono_longest or run.task.steps + 1
+            drawn = initial_parameters(cell, seed=seed, init=recipe.init, bias=recipe.bias, longest=longest)
             values |= {in_layer(name, k): value for name, value in drawn.items()}
+        if recipe.input_scale != 1:
+            values["weight_ih"] = values["weight_ih"] * np.float32(recipe.input_scale)
         return values | self._initial_read_out(run)
 
     def _initial_read_out(self, run: RunConfig) -> dict[str, np.ndarray]:

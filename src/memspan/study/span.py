@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from memspan.config import Recipe, RunConfig
+from memspan.config import PHASED, Recipe, RunConfig
 from memspan.ledger import RunRecord
 from memspan.statistics import Interval, survival, wilson
 from memspan.statistics.intervals import resampled
@@ -98,13 +98,15 @@ class Span:
 def told(recipe: Recipe) -> str:
     """Return what a recipe knows beforehand: ``"T"``, ``"cue"`` (where it is), both, or ``"nothing"``.
 
+    Gates that first open at the first event are told where the cue is, unless time begins at random.
+
     Example:
-        >>> told(Recipe()), told(Recipe(bias="chrono"))
-        ('nothing', 'T')
+        >>> told(Recipe()), told(Recipe(bias="chrono")), told(Recipe(bias="chrono", chrono_longest=1000))
+        ('nothing', 'T', 'nothing')
     """
-    known = ["T"] if recipe.bias == "chrono" else []
-    flagged = getattr(recipe, "time_input", "none") == "first"
-    if flagged or getattr(recipe, "shift", "uniform") == "first_event":
+    known = ["T"] if recipe.bias == "chrono" and not recipe.chrono_longest else []
+    aimed = recipe.cell.startswith(PHASED) and recipe.clock_shift == "first_event"
+    if recipe.time_input == "first" or (aimed and recipe.time_origin == "zero"):
         known.append("cue")
     return " and ".join(known) or "nothing"
 
