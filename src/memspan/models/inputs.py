@@ -73,10 +73,10 @@ def _time_column(batch: Batch, task: Task, recipe: Recipe) -> np.ndarray:
 
 def _times(times: list[np.ndarray | None]) -> Tensor | None:
     """Return the replicas' timestamps: (T,) where all rows share them, else (R, T, B)."""
-    first = times[0]
-    if first is not None and first.ndim == 1 and all(np.array_equal(first, t) for t in times):
-        return torch.from_numpy(first)
-    return _stacked(times)
+    given = [t for t in times if t is not None]
+    if given and given[0].ndim == 1 and all(np.array_equal(given[0], t) for t in given):
+        return torch.from_numpy(given[0])
+    return _stacked(given)
 
 
 def _stacked(arrays: Sequence[np.ndarray | None]) -> Tensor | None:
