@@ -13,7 +13,7 @@ FLOORS = {
     0: ("streams", "simd", "registry", "machine"),
     1: ("cells", "tasks", "ledger", "statistics"),
     2: ("kernels", "config"),
-    3: ("layers", "text"),
+    3: ("layers", "text", "sensors"),
     4: ("models",),
     5: ("training", "probes", "bench"),
     6: ("sweep",),

@@ -2,7 +2,14 @@
 
     RNN, GRU, LSTM              in place of torch.nn's, with lengths, resets, states, gates, replicas
     RNNCell, GRUCell, LSTMCell  one step of them
+    PhasedRNN, PhasedGRU, PhasedLSTM
+                                the same on clocks, for events at any times
+    PhasedRNNCell, PhasedGRUCell, PhasedLSTMCell
+                                one step of them
+    LogUniform, FirstEvent      how their clocks start
+    merge_streams               what several sensors recorded, as one sequence of events
     Cell, Recurrent, OneStep    your own equations as a layer, or as one step
+    TimeGate                    clocks around any cell
     truncated, detached         truncated back-propagation: carry the state, cut its history
     Stream                      inference step by step, what layer.stream() returns
 
@@ -16,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from memspan.cells.cell import Cell
+    from memspan.cells.time_gate.equations import TimeGate
+    from memspan.cells.time_gate.initial import FirstEvent, LogUniform
     from memspan.layers import (
         GRU,
         LSTM,
@@ -23,12 +32,19 @@ if TYPE_CHECKING:
         GRUCell,
         LSTMCell,
         OneStep,
+        PhasedGRU,
+        PhasedGRUCell,
+        PhasedLSTM,
+        PhasedLSTMCell,
+        PhasedRNN,
+        PhasedRNNCell,
         Recurrent,
         RNNCell,
         Stream,
         detached,
         truncated,
     )
+    from memspan.sensors import merge_streams
 
 __version__ = "0.1.0"
 
@@ -37,18 +53,34 @@ __all__ = [
     "LSTM",
     "RNN",
     "Cell",
+    "FirstEvent",
     "GRUCell",
     "LSTMCell",
+    "LogUniform",
     "OneStep",
+    "PhasedGRU",
+    "PhasedGRUCell",
+    "PhasedLSTM",
+    "PhasedLSTMCell",
+    "PhasedRNN",
+    "PhasedRNNCell",
     "RNNCell",
     "Recurrent",
     "Stream",
+    "TimeGate",
     "__version__",
     "detached",
+    "merge_streams",
     "truncated",
 ]
 
-_HOMES = {"Cell": "memspan.cells.cell"}
+_HOMES = {
+    "Cell": "memspan.cells.cell",
+    "TimeGate": "memspan.cells.time_gate.equations",
+    "FirstEvent": "memspan.cells.time_gate.initial",
+    "LogUniform": "memspan.cells.time_gate.initial",
+    "merge_streams": "memspan.sensors",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -53,7 +53,7 @@ class Call:
         turn = Turn(ends, x.shape[1]) if layer.bidirectional else None
         cuts = _for_each_direction(layer, resets)
         cuts = tuple(None if c is None else checks.resets_of(c, layout, x) for c in cuts)
-        clock = None if times is None else checks.times_of(times, layout, x)
+        clock = None if times is None else checks.times_of(times, layout, x, ends)
         clock = layer.cell.clock(clock, x.shape[1], x.device)
         return cls(
             x,

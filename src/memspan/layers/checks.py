@@ -147,17 +147,39 @@ def resets_of(resets: Any, layout: Layout, x: Tensor, name: str = "resets") -> T
     return layout.marks_inward(resets.to(x.device))
 
 
-def times_of(times: Any, layout: Layout, x: Tensor) -> Tensor:
-    """Return timestamps (T,) or (R, T, B) for an input (R, T, B, D), or refuse them."""
+def times_of(times: Any, layout: Layout, x: Tensor, ends: Tensor | None = None) -> Tensor:
+    """Return timestamps (T,) or (R, T, B) for an input (R, T, B, D), or refuse them.
+
+    Args:
+        ends: lengths (R, B); the times of rows past their ends become 0 and are not looked at.
+    """
     if not isinstance(times, Tensor):
         raise ShapeError(f"times are a {type(times).__name__}; expected a Tensor, best torch.float64")
-    check_times(times)
-    if tuple(times.shape) == (x.shape[1],):
-        return times.to(x.device)
     shape = marks_shape(layout, x)
-    if tuple(times.shape) != shape:
+    if tuple(times.shape) not in ((x.shape[1],), shape):
         raise ShapeError(f"times have shape {tuple(times.shape)}; expected ({x.shape[1]},) or {shape}")
-    return layout.marks_inward(times.to(x.device))
+    times = times.to(x.device)
+    if tuple(times.shape) != (x.shape[1],):
+        times = layout.marks_inward(times)
+        if ends is not None:
+            steps = torch.arange(x.shape[1], device=x.device).view(1, -1, 1)
+            times = times.masked_fill(steps >= ends.unsqueeze(1), 0)
+    check_times(times)
+    return times
+
+
+def time_of(time: Any, rows: tuple[int, ...], like: Tensor) -> Tensor | None:
+    """Return the timestamp of one step, () for all rows or one for each, or refuse it; None stays None."""
+    if time is None:
+        return None
+    if isinstance(time, numbers.Real) and not isinstance(time, bool):
+        time = torch.tensor(time, dtype=torch.int64 if isinstance(time, numbers.Integral) else torch.float64)
+    if not isinstance(time, Tensor):
+        raise ShapeError(f"time is a {type(time).__name__}; expected a number or a Tensor")
+    if tuple(time.shape) not in ((), rows):
+        raise ShapeError(f"time has shape {tuple(time.shape)}; expected () or {rows}; nothing is broadcast")
+    check_times(time)
+    return time.to(like.device)
 
 
 def marks_shape(layout: Layout, x: Tensor) -> tuple[int, ...]:

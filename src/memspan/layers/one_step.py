@@ -67,8 +67,10 @@ class OneStep(nn.Module):
         """Return sizes, and bias where there is none."""
         return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
 
-    def forward(self, input: Tensor, hx: Tensor | State | None = None, *, time: Tensor | None = None) -> Any:
-        """Return the next state; ``time`` is the timestamp, () or (B,), for a cell with a clock.
+    def forward(
+        self, input: Tensor, hx: Tensor | State | None = None, *, time: Tensor | float | None = None
+    ) -> Any:
+        """Return the next state; ``time`` is the timestamp, a number, () or (B,), for a cell with a clock.
 
         Raises:
             ShapeError: a tensor of the wrong rank, size or dtype; nothing is broadcast.
@@ -82,10 +84,11 @@ class OneStep(nn.Module):
                 raise ShapeError(f"input has {told}; expected (B, {self.input_size}) or ({self.input_size},)")
             checks.same_kind("input", x, like)
             state = checks.parts_of(self.cell, hx, (*x.shape[:-1], self.hidden_size), like)
+            now = checks.time_of(time, tuple(x.shape[:-1]), x)
             cell = self.cell if self.training else self.cell.in_evaluation()
             if x.dim() == 2:
-                return self._told(cell.step(weights, x, state, time))
-            rows = cell.step(weights, x[None], tuple(s[None] for s in state), time)
+                return self._told(cell.step(weights, x, state, now))
+            rows = cell.step(weights, x[None], tuple(s[None] for s in state), now)
             return self._told(tuple(s[0] for s in rows))
 
     def _told(self, state: State) -> Any:

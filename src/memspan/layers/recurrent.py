@@ -183,7 +183,9 @@ class Recurrent(nn.Module):
                 true end; a row of length 0 returns its initial state.
             resets: bool (T, B): true at t makes a direction's state zero just before that direction reads
                 step t; the reverse direction reads step t + 1 before step t. A pair gives each its own.
-            times: timestamps (T,) or (T, B) for cells with a clock; other cells do not look at them.
+            times: timestamps (T,), or (T, B), (B, T) with ``batch_first``, for cells with a clock, which
+                count 0, 1, 2, … if None; other cells do not run on them. Those past a row's end are not
+                looked at.
             return_states: add a dict, state's name → (layers·directions, T, B, H).
             return_gates: add a dict, gate's name → (layers·directions, T, B, H).
 

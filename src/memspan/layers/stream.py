@@ -40,23 +40,26 @@ class Stream:
         self.layer, self.state, self.steps = layer, hx, 0
 
     @torch.no_grad()
-    def __call__(self, x: Tensor, *, reset: Tensor | None = None, time: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, x: Tensor, *, reset: Tensor | None = None, time: Tensor | float | None = None
+    ) -> Tensor:
         """Return the output of one step.
 
         Args:
             x: the input.
             reset: bool (B,): true where a row's state is made zero first.
-            time: the timestamp, () or (B,), for cells with a clock; they count 0, 1, 2, … if not told.
+            time: the timestamp, a number, () or (B,), for cells with a clock; they count 0, 1, 2, … if not
+                told.
         """
-        axis = self._time_axis(x)
-        if time is None and (start := self.layer.cell.clock(None, 1, x.device)) is not None:
-            time = start[0] + self.steps
+        axis, now = self._time_axis(x), checks.time_of(time, tuple(x.shape[:-1]), x)
+        if now is None and (start := self.layer.cell.clock(None, 1, x.device)) is not None:
+            now = start[0] + self.steps
         self.steps += 1
         output, self.state = self.layer(
             x.unsqueeze(axis),
             self.state,
             resets=None if reset is None else reset.unsqueeze(axis),
-            times=None if time is None else time.unsqueeze(axis if time.dim() else 0),
+            times=None if now is None else now.unsqueeze(axis if now.dim() else 0),
         )
         return output.squeeze(axis)
 

@@ -129,12 +129,17 @@ class LSTM(Recurrent):
         dtype: Any = None,
         **more: Any,
     ) -> None:
-        if proj_size:
-            raise ArgumentError(
-                f"proj_size={proj_size}: projections are not served; put an nn.Linear behind the layer"
-            )
+        no_projection(proj_size)
         super().__init__(
             lstm.LSTM(*checks.sizes(input_size, hidden_size, bias)), num_layers, batch_first=batch_first,
             dropout=dropout, bidirectional=bidirectional, device=device, dtype=dtype, **more,
         )  # fmt: skip
         self.proj_size = 0
+
+
+def no_projection(proj_size: int) -> None:
+    """Refuse the argument of ``torch.nn.LSTM`` that is not served."""
+    if proj_size:
+        raise ArgumentError(
+            f"proj_size={proj_size}: projections are not served; put an nn.Linear behind the layer"
+        )

@@ -57,7 +57,7 @@ def truncated(
     x = layout.inward(input)
     ends = None if lengths is None else checks.lengths_of(lengths, layout, x)
     cuts = None if resets is None else checks.resets_of(resets, layout, x)
-    clock = None if times is None else checks.times_of(times, layout, x)
+    clock = None if times is None else checks.times_of(times, layout, x, ends)
     clock = layer.cell.clock(clock, x.shape[1], x.device)
     for start in range(0, x.shape[1], window):
         now = slice(start, start + window)
