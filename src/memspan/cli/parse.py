@@ -18,8 +18,13 @@ from memspan.cli.bench_study import BenchStudy
 from memspan.cli.doctor import Doctor
 from memspan.cli.export import Export
 from memspan.cli.gate import Gate
+from memspan.cli.probe import ProbeClock, ProbeGates, ProbeGradients
 from memspan.cli.reproduce import Reproduce
-from memspan.cli.runs import RunsExport, RunsImport, RunsList, RunsStatus
+from memspan.cli.runs import RunsExport, RunsImport, RunsList
+from memspan.cli.runs_change import RunsDelete, RunsRetry
+from memspan.cli.runs_status import RunsStatus
+from memspan.cli.span import SpanCommand
+from memspan.cli.sweep import Sweep
 from memspan.cli.train import Train
 from memspan.errors import ArgumentError, UnknownNameError
 
@@ -42,12 +47,25 @@ class Group:
 VERBS: dict[str, type | Group] = {
     "reproduce": Reproduce,
     "train": Train,
+    "span": SpanCommand,
+    "sweep": Sweep,
     "runs": Group(
-        "Look into the ledger, take runs out or in.",
-        {"status": RunsStatus, "list": RunsList, "export": RunsExport, "import": RunsImport},
+        "Look into the ledger; take runs out or in; have some trained again.",
+        {
+            "status": RunsStatus,
+            "list": RunsList,
+            "export": RunsExport,
+            "import": RunsImport,
+            "retry": RunsRetry,
+            "delete": RunsDelete,
+        },
     ),
     "export": Export,
     "gate": Gate,
+    "probe": Group(
+        "Look into a trained network: where gradients go, what gates do, when clocks are open.",
+        {"gradients": ProbeGradients, "gates": ProbeGates, "clock": ProbeClock},
+    ),
     "bench": Group(
         "Measure speed, equality first; write docs/benchmarks.",
         {"kernels": BenchKernels, "layers": BenchLayers, "study": BenchStudy},
@@ -126,13 +144,18 @@ def _flags(verb: type) -> Iterator[str]:
         elif kind is bool:
             yield from (f"--{name}", f"--no-{name}")
         elif bool not in get_args(kind) or get_origin(kind) is not Union:
-            yield f"--{name}"
+            yield from (f"--{name}", *_aliases(named[f.name]))
 
 
 def _flag_name(field: str, kind: Any) -> str:
     """Return what a field is called on the command line: its own name, or the one tyro.conf.arg gives it."""
     given = (getattr(mark, "name", None) for mark in getattr(kind, "__metadata__", ()))
     return next((name for name in given if isinstance(name, str)), field).replace("_", "-")
+
+
+def _aliases(kind: Any) -> Iterator[str]:
+    for mark in getattr(kind, "__metadata__", ()):
+        yield from getattr(mark, "aliases", None) or ()
 
 
 def _one_line(box: str) -> str:
