@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -225,10 +225,8 @@ def _with_default(cls: type) -> set[str]:
     return {f.name for f in dataclasses.fields(cls) if f.default is not dataclasses.MISSING}
 
 
-@functools.cache
-def _hints(cls: Any) -> dict[str, Any]:
-    """Return the types of a class's fields; to read them takes ten times as long as to check by them."""
-    return get_type_hints(cls)
+_hints: Callable[[Any], dict[str, Any]] = functools.cache(get_type_hints)
+"""The types of a class's fields; to read them takes ten times as long as to check by them."""
 
 
 def _typed(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
