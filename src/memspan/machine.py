@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
+import math
 import os
 import platform
 from pathlib import Path
@@ -13,6 +14,25 @@ from pathlib import Path
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_memory() -> int:
+    """Return the bytes that new processes may take: what is free, within this container's limit."""
+    limits = [_container_memory()]
+    try:
+        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text("ascii").splitlines())
+        limits.append(int(lines["MemAvailable"].split()[0]) * 1024)
+    except (OSError, KeyError):
+        limits.append(4 * 2**30)  # a system that does not tell: what a small laptop has to give
+    return int(min(limits))
+
+
+def _container_memory() -> float:
+    group = Path("/sys/fs/cgroup")
+    try:
+        return int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
+    except (OSError, ValueError):  # no such group, or "max"
+        return math.inf
 
 
 @functools.cache

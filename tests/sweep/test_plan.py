@@ -1,9 +1,14 @@
 """A plan is wanted minus stored, in packs that keep every worker busy."""
 
+import math
+
+import pytest
+
 from memspan.config import Recipe, RunConfig
 from memspan.ledger import Ledger
 from memspan.ledger.events import Checkpoint, Finished, Started, Stopped
-from memspan.sweep.plan import missing, operations, packs
+from memspan.sweep.cost import WORKER_BYTES, memory, operations
+from memspan.sweep.plan import missing, packs, take
 from memspan.tasks.palindrome import Palindrome
 
 
@@ -22,7 +27,7 @@ def test_done_runs_are_not_wanted_again(tmp_path):
         ledger.append(Checkpoint(runs[2].id, 5, state=b"x"))
         left = missing([*runs, *runs], ledger)
         assert left == runs[2:]
-        plans = packs(left, ledger, workers=2)
+        plans = [plan for group in packs(left, ledger, workers=2) for plan in take(group, ledger)]
     assert [(p.runs, p.start) for p in plans] == [((runs[3],), 0), ((runs[2],), 5)]
     assert plans[1].resume[runs[2].id].state == b"x"
 
@@ -31,17 +36,56 @@ def test_packs_hold_equal_shapes_only_longest_first(tmp_path):
     runs = [run(s, length, cell=cell) for s in range(10) for length in (5, 50) for cell in ("rnn", "lstm")]
     with Ledger.open(tmp_path / "l") as ledger:
         plans = packs(runs, ledger, workers=2)
-    assert all(len({r.shape() for r in plan.runs}) == 1 for plan in plans)
-    assert sorted(len(p.runs) for p in plans) == [5] * 8
-    work = [p.operations for p in plans]
+    assert all(len({r.shape() for r in group}) == 1 for group in plans)
+    assert sorted(map(len, plans)) == [5] * 8
+    work = [sum(map(operations, group)) for group in plans]
     assert work == sorted(work, reverse=True)
     assert sum(work) == sum(map(operations, runs))
 
 
-def test_one_group_is_split_over_the_workers(tmp_path):
+@pytest.mark.parametrize(
+    ("runs", "workers", "sizes"),
+    [
+        (1, 2, [1]),
+        (4, 2, [2, 2]),
+        (17, 2, [5, 4, 4, 4]),
+        (20, 2, [5] * 4),
+        (9, 1, [5, 4]),
+        (5, 4, [2, 1, 1, 1]),
+    ],
+)
+def test_one_group_is_split_so_that_no_worker_stands_idle(tmp_path, runs, workers, sizes):
     with Ledger.open(tmp_path / "l") as ledger:
-        assert sorted(len(p.runs) for p in packs([run(s) for s in range(4)], ledger, workers=2)) == [2, 2]
-        assert len(packs([run(0)], ledger, workers=2)) == 1
+        assert [
+            len(group) for group in packs([run(s) for s in range(runs)], ledger, workers=workers)
+        ] == sizes
+
+
+def test_packs_fit_into_memory(tmp_path):
+    runs = [run(s, 100, hidden=512) for s in range(8)]
+    each = memory(runs[0])
+    with Ledger.open(tmp_path / "l") as ledger:
+        for fit in (1, 3, 8):
+            room = WORKER_BYTES + fit * each
+            planned = packs(runs, ledger, workers=1, room=room)
+            assert max(map(len, planned)) <= fit
+            assert sum(map(len, planned)) == 8
+        assert len(packs(runs, ledger, workers=1, room=0)) == 8
+
+
+def test_ten_thousand_runs_are_planned_in_packs_that_fit(tmp_path):
+    grid = [
+        RunConfig(Palindrome(length), Recipe(cell=cell, learning_rate=rate), seed)
+        for length in range(5, 55, 5)
+        for cell in ("rnn", "gru", "lstm", "peephole_lstm")
+        for rate in (1e-3, 1e-2)
+        for seed in range(125)
+    ]
+    with Ledger.open(tmp_path / "l") as ledger:
+        ledger.register(grid)
+        planned = packs(grid, ledger, workers=160, room=math.inf)
+    assert len(grid) == sum(map(len, planned)) == 10_000
+    assert len(planned) == 40 * -(-250 // 8)
 
 
 def test_operations_of_the_report_s_study():

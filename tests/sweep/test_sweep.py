@@ -1,53 +1,22 @@
-"""A sweep ends with exactly the runs wanted, bit-identical however often it was killed."""
+"""The driver: what is trained, in which packs, and what happens when a worker dies or somebody says stop."""
 
-import os
-import random
+import multiprocessing
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
+from sweep_stories import Inline, content, runs
 
-from memspan.config import Recipe, RunConfig
-from memspan.errors import KernelRefusal
+from memspan.errors import ArgumentError
 from memspan.ledger import Ledger
+from memspan.ledger.events import Checkpoint, Finished, Started
+from memspan.sweep.engine import Crash
 from memspan.sweep.local import LocalEngine
-from memspan.sweep.run import SweepError, sweep
-from memspan.tasks.palindrome import Palindrome
-from memspan.training.train import train
-
-
-class Inline:
-    """An engine in this process; counts the packs it trained."""
-
-    workers, crashes = 1, ()
-
-    def __init__(self):
-        self.packs = 0
-
-    def run(self, plans):
-        for plan in plans:
-            self.packs += 1
-            yield from train(plan.runs, plan.resume)
-
-    def stop(self):
-        pass
-
-
-def runs(n=3, steps=40, cell="rnn"):
-    recipe = Recipe(cell=cell, hidden=16, batch=8, steps=steps)
-    return [RunConfig(Palindrome(5), recipe, seed) for seed in range(n)]
-
-
-def content(path):
-    """Everything the ledger holds of its runs but wall-clock time."""
-    with Ledger.open(path, readonly=True) as ledger:
-        return {
-            r.id: (r.status, r.step, r.metrics, {n: r.curve(n).mean.tobytes() for n in r.curve_names()})
-            for r in ledger.select()
-        }
+from memspan.sweep.plan import PackPlan
+from memspan.sweep.run import InterruptedSweepError, SweepError, sweep
+from memspan.sweep.worker import CHECKPOINT_EVERY, How, training
+from memspan.training.pack import Pack
 
 
 def test_finished_runs_are_never_trained_twice(tmp_path):
@@ -55,88 +24,136 @@ def test_finished_runs_are_never_trained_twice(tmp_path):
         sweep(runs(), ledger, first := Inline())
         sweep(runs(), ledger, second := Inline())
         sweep(runs(5), ledger, third := Inline())
-        assert (first.packs, second.packs) == (1, 0)
-        assert third.packs >= 1
+        assert (len(first.packs), len(second.packs)) == (1, 0)
+        assert [run.seed for plan in third.packs for run in plan.runs] == [3, 4]
         assert {r.status for r in ledger.select()} == {"finished"}
 
 
-def test_local_engine_equals_training_here(tmp_path):
-    with Ledger.open(tmp_path / "here") as a, Ledger.open(tmp_path / "there") as b:
-        sweep(runs(), a, Inline())
-        sweep(runs(), b, LocalEngine(workers=2))
-    assert content(tmp_path / "here") == content(tmp_path / "there")
+def test_local_engine_equals_training_here(tmp_path, undisturbed):
+    with Ledger.open(tmp_path / "there") as ledger:
+        sweep(runs(), ledger, LocalEngine(workers=2))
+    assert content(tmp_path / "there") == undisturbed(runs())
 
 
-def test_a_refusal_in_a_worker_reaches_the_caller(tmp_path):
-    unserved = RunConfig(Palindrome(5), Recipe(cell="peephole_lstm", hidden=4, steps=2))
-    with Ledger.open(tmp_path / "l") as ledger, pytest.raises(KernelRefusal, match="peephole_lstm"):
-        sweep([unserved], ledger, LocalEngine(workers=1, kernel="cpu"))
+def test_a_mistake_found_in_a_worker_reaches_the_caller(tmp_path):
+    with Ledger.open(tmp_path / "l") as ledger, pytest.raises(ArgumentError, match="kernel='gpuu'"):
+        sweep(runs(1), ledger, LocalEngine(workers=1, kernel="gpuu"))
+
+
+def test_a_worker_that_is_killed_is_replaced_and_its_pack_resumed(tmp_path, undisturbed):
+    wanted, seen = runs(4, steps=4000), []
+
+    def kill_once(event):
+        seen.append(event)
+        if isinstance(event, Checkpoint) and not any(isinstance(e, Checkpoint) for e in seen[:-1]):
+            for worker in multiprocessing.active_children():
+                worker.kill()
+
+    with Ledger.open(tmp_path / "l") as ledger:
+        sweep(wanted, ledger, LocalEngine(workers=2, checkpoint_every=0.1), kill_once)
+    assert content(tmp_path / "l") == undisturbed(wanted)
+    assert any(isinstance(event, Started) and event.step > 0 for event in seen)
 
 
 class Dying(Inline):
-    """Loses every pack."""
+    """Loses every pack that holds the run of one seed."""
+
+    def __init__(self, seed):
+        super().__init__()
+        self.seed = seed
 
     def run(self, plans):
-        from memspan.sweep.local import Crash
+        def spared():
+            for plan in plans:
+                if any(run.seed == self.seed for run in plan.runs):
+                    self.packs.append(plan)
+                    yield Crash(plan, "worker ended with exit code -9")
+                else:
+                    yield from super(Dying, self).run(iter([plan]))
 
-        self.packs += 1
-        self.crashes = [Crash(plan, "worker ended with exit code -9") for plan in plans]
-        return iter(())
-
-
-def test_a_pack_that_always_dies_is_given_up_with_its_reason(tmp_path):
-    with Ledger.open(tmp_path / "l") as ledger, pytest.raises(SweepError, match="exit code -9"):
-        sweep(runs(), ledger, engine := Dying())
-    assert engine.packs == 3
+        return spared()
 
 
-def command(out, steps=800, seeds="0-2"):
-    words = f"train palindrome --length 6 --cell rnn --hidden 16 --batch 8 --steps {steps} --seeds {seeds}"
-    return [sys.executable, "-m", "memspan", *words.split(), "--out", str(out)]
+def test_a_run_that_kills_its_worker_ends_up_alone_and_is_given_up_with_the_reason(tmp_path):
+    with Ledger.open(tmp_path / "l") as ledger:
+        with pytest.raises(SweepError, match=r"1 runs were given up after .* 3 times.*exit code -9"):
+            sweep(runs(8), ledger, engine := Dying(seed=5))
+        assert [r.config["seed"] for r in ledger.select(status="planned")] == [5]
+    assert [len(plan.runs) for plan in engine.packs if any(r.seed == 5 for r in plan.runs)] == [8, 4, 1]
 
 
-def killed_at_random(out, kills, seed=0):
-    rng = random.Random(seed)
-    for _ in range(kills):
-        process = subprocess.Popen(command(out), stdout=subprocess.DEVNULL, start_new_session=True)
-        time.sleep(rng.uniform(0.3, 5.0))
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    subprocess.run(command(out), check=True, stdout=subprocess.DEVNULL)
+def test_a_run_that_gets_on_is_never_given_up(tmp_path):
+    class Shaky(Inline):
+        def run(self, plans):
+            for plan in plans:
+                self.packs.append(plan)
+                (run,) = plan.runs
+                yield Started(run.id, plan.start)
+                if plan.start == 10:
+                    yield Finished(run.id, 40)
+                else:
+                    yield Checkpoint(run.id, plan.start + 1, state=bytes([plan.start]))
+                    yield Crash(plan, "lost")
+
+    with Ledger.open(tmp_path / "l") as ledger:
+        sweep(runs(1), ledger, engine := Shaky())
+    assert [plan.start for plan in engine.packs] == list(range(11))
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(12, marks=pytest.mark.slow)])
-def test_killed_at_any_moment_ends_bit_identical(tmp_path, kills):
-    killed_at_random(tmp_path / "killed", kills)
-    subprocess.run(command(tmp_path / "whole"), check=True, stdout=subprocess.DEVNULL)
-    assert content(tmp_path / "killed/ledger.sqlite") == content(tmp_path / "whole/ledger.sqlite")
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_once_stops_gently_and_twice_at_once(tmp_path, presses, undisturbed):
+    left = [signal.SIGINT] * presses
+
+    def press(event):
+        while left:
+            signal.raise_signal(left.pop())
+
+    before = signal.getsignal(signal.SIGINT)
+    expected = InterruptedSweepError if presses == 1 else KeyboardInterrupt
+    with Ledger.open(tmp_path / "l") as ledger:
+        with pytest.raises(expected):
+            sweep(runs(), ledger, Inline(), press)
+        assert {step > 0 for _, step in ledger.standings().values()} == {presses == 1}
+        assert ledger.holds.living(run.id for run in runs()) == set()
+        sweep(runs(), ledger, Inline())
+    assert signal.getsignal(signal.SIGINT) is before
+    assert content(tmp_path / "l") == undisturbed(runs())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_gentle_stop_checkpoints_and_exits_130(tmp_path, number):
-    process = subprocess.Popen(
-        command(tmp_path, steps=1_000_000, seeds="0-1"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    ledger = tmp_path / "ledger.sqlite"
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not (ledger.exists() and running(ledger)):
-        time.sleep(0.1)
-    time.sleep(1.0)
-    process.send_signal(number)
-    _, complaint = process.communicate(timeout=60)
-    assert process.returncode == 130, complaint
-    assert "the same command goes on" in complaint
-    with Ledger.open(ledger) as opened:
-        assert all(opened.resume(r.id).step > 0 for r in opened.select())
+def test_runs_that_another_process_holds_are_waited_for_and_taken_over(tmp_path, monkeypatch, undisturbed):
+    monkeypatch.setattr("memspan.sweep.run.PATIENCE", 0.0)
+    waited = []
+    with Ledger.open(tmp_path / "l") as ledger, Ledger.open(tmp_path / "l") as other:
+        held = runs()[1].id
+        assert other.holds.take(held)
+
+        def wait(left):
+            waited.append(left)
+            if len(waited) == 3:
+                other.holds.release(held)
+
+        sweep(runs(), ledger, engine := Inline(), wait=wait)
+    assert waited == [1, 1, 1]
+    assert [len(plan.runs) for plan in engine.packs] == [2, 1]
+    assert content(tmp_path / "l") == undisturbed(runs())
 
 
-def running(path):
-    with Ledger.open(path, readonly=True) as ledger:
-        records = ledger.select()
-        return records and all(r.status == "running" for r in records)
+def test_a_checkpoint_is_never_older_than_the_setting_and_one_step(monkeypatch):
+    """What a kill costs: the clock here is moved by the updates alone, seven seconds each."""
+    now, update = [0.0], Pack.update
+
+    def slow_update(pack, t):
+        now[0] += 7.0
+        return update(pack, t)
+
+    monkeypatch.setattr(Pack, "update", slow_update)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    saved = [0.0]
+    for message in training(PackPlan(tuple(runs(2, steps=50)), {}), How(), lambda: False):
+        if isinstance(message, Checkpoint):
+            saved.append(now[0])
+        assert now[0] - saved[-1] <= CHECKPOINT_EVERY + 7.0 <= 30.0
+    assert len(saved) > 50 * 7 / 30
 
 
 def test_metrics_are_float_for_float_those_of_the_curves(tmp_path):

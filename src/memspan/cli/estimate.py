@@ -10,7 +10,8 @@ from memspan.cli.options import LEDGER, SweepOptions
 from memspan.config import RunConfig
 from memspan.ledger import Ledger
 from memspan.machine import cores
-from memspan.sweep.plan import missing, operations
+from memspan.sweep.cost import operations
+from memspan.sweep.plan import missing
 
 if TYPE_CHECKING:
     from memspan.kernels.unroll import KernelName

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from memspan.config import RunConfig
 from memspan.ledger.events import Checkpoint, Event, Finished, Progress, Started, Stopped
-from memspan.sweep.plan import operations
+from memspan.sweep.cost import operations
 
 
 @contextlib.contextmanager

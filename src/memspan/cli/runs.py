@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tyro
 
+from memspan.cli.grid import value_of
 from memspan.cli.options import LEDGER
 from memspan.errors import ArgumentError, OutputError
 
 if TYPE_CHECKING:
     from memspan.ledger import Ledger
-
-
-@dataclass(frozen=True)
-class RunsStatus:
-    """Count the ledger's runs by status."""
-
-    out: Path = Path("out")
-    """Folder of the ledger."""
-    json: bool = False
-    """Print JSON."""
-
-    def run(self) -> int:
-        """Print how many runs are planned, running, finished and stopped."""
-        with _open(self.out) as ledger:
-            counts = Counter(record.status for record in ledger.select())
-        shown = {status: counts.get(status, 0) for status in ("planned", "running", "finished", "stopped")}
-        print(json.dumps(shown) if self.json else "  ".join(f"{k} {v}" for k, v in shown.items()))
-        return 0
 
 
 @dataclass(frozen=True)
@@ -48,8 +31,8 @@ class RunsList:
 
     def run(self) -> int:
         """Print id, status, task, cell, seed and final accuracy of every run that meets the conditions."""
-        with _open(self.out) as ledger:
-            records = ledger.select(**_conditions(self.where))
+        with open_readonly(self.out) as ledger:
+            records = ledger.select(**conditions(self.where))
         if self.json:
             rows = [
                 {"id": r.id, **r.config, "status": r.status, "step": r.step, **r.metrics} for r in records
@@ -66,22 +49,23 @@ class RunsList:
 
 @dataclass(frozen=True)
 class RunsExport:
-    """Write finished runs to a Parquet file: config, final metrics, thinned curves."""
+    """Write finished runs to a Parquet file (config, final metrics, thinned curves) or to CSV (no curves)."""
 
     file: tyro.conf.Positional[Path]
-    """The Parquet file to write."""
+    """The file to write; CSV if it ends in .csv, Parquet otherwise."""
     out: Path = Path("out")
     """Folder of the ledger."""
 
     def run(self) -> int:
         """Write the file and print how many runs it holds."""
+        from memspan.ledger.csv import export_csv
         from memspan.ledger.parquet import export_parquet
 
         if not self.file.parent.is_dir():
             raise OutputError(f"{self.file}: its folder does not exist; make it first")
-        with _open(self.out) as ledger:
-            n = len(ledger.select(status=("finished", "stopped")))
-            export_parquet(ledger, self.file)
+        with open_readonly(self.out) as ledger:
+            export = export_csv if self.file.suffix.lower() == ".csv" else export_parquet
+            n = export(ledger, self.file)
         print(f"{n} runs written to {self.file}")
         return 0
 
@@ -113,22 +97,36 @@ class RunsImport:
         return 1 if report.refused else 0
 
 
-def _open(out: Path) -> Ledger:
+def refuse_without_ledger(out: Path) -> None:
+    """Raise ArgumentError where a folder holds no ledger."""
+    if not (out / LEDGER).exists():
+        raise ArgumentError(
+            f"--out {out}: there is no ledger in it; memspan train or sweep makes one"
+        )
+
+
+def open_readonly(out: Path) -> Ledger:
+    """Open the ledger of a folder to look into it.
+
+    Raises:
+        ArgumentError: there is none.
+    """
     from memspan.ledger import Ledger
 
-    if not (out / LEDGER).exists():
-        raise ArgumentError(f"--out {out}: there is no ledger in it; memspan train or reproduce makes one")
+    refuse_without_ledger(out)
     return Ledger.open(out / LEDGER, readonly=True)
 
 
-def _conditions(where: tuple[str, ...]) -> dict[str, object]:
-    conditions: dict[str, object] = {}
+def conditions(where: Sequence[str]) -> dict[str, object]:
+    """Read conditions such as ``cell=lstm``.
+
+    Raises:
+        ArgumentError: a word without "=".
+    """
+    found: dict[str, object] = {}
     for word in where:
         name, equals, value = word.partition("=")
         if not equals:
             raise ArgumentError(f"--where {word!r}: expected NAME=VALUE, for instance cell=lstm")
-        try:
-            conditions[name] = json.loads(value)
-        except json.JSONDecodeError:
-            conditions[name] = value
-    return conditions
+        found[name] = value_of(value)
+    return found

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import tyro
 
-from memspan.cli.options import LEDGER, SweepOptions, seeds_of
+from memspan.cli.options import LEDGER, SweepOptions, engine_of, seeds_of
 from memspan.cli.progress import bar
 from memspan.config import Recipe, RunConfig
 from memspan.errors import ArgumentError
@@ -48,7 +49,7 @@ class Train:
         with open_ledger(self.options) as ledger:
             train_missing(runs, ledger, self.options)
             records = [record for run in runs if (record := ledger.get(run.id))]
-        print(_as_json(records) if self.json else _as_table(records))
+        print(as_json(records) if self.json else _as_table(records))
         return 0
 
 
@@ -68,16 +69,27 @@ def open_ledger(options: SweepOptions) -> Ledger:
 
 def train_missing(runs: Sequence[RunConfig], ledger: Ledger, options: SweepOptions) -> None:
     """Train the runs the ledger does not hold, behind one progress bar."""
-    from memspan.sweep.local import LocalEngine
     from memspan.sweep.plan import missing
     from memspan.sweep.run import sweep
 
-    engine = LocalEngine(options.workers, options.threads, options.kernel)
     with bar(missing(runs, ledger)) as listen:
-        sweep(runs, ledger, engine, listen)
+        sweep(runs, ledger, engine_of(options, ledger), listen, _waiting())
 
 
-def _as_json(records: Sequence[RunRecord]) -> str:
+def _waiting() -> Callable[[int], None]:
+    """Return what says, once, that all that is left is in the hands of another process."""
+    told: list[int] = []
+
+    def say(left: int) -> None:
+        if not told:
+            told.append(left)
+            print(f"waiting for {left} runs that another process trains", file=sys.stderr)
+
+    return say
+
+
+def as_json(records: Sequence[RunRecord]) -> str:
+    """Return runs as a JSON list: config, status, final metrics, seconds."""
     rows = [
         {
             "id": r.id,

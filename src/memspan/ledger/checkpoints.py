@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from memspan.errors import LedgerError
+from memspan.ledger.events import Checkpoint, Finished, Staged
 
 
-def digest(state: bytes) -> str:
+def digest(state: bytes | Staged) -> str:
     """Return the name by which the ledger knows these bytes."""
-    return hashlib.sha256(state).hexdigest()
+    return state.sha256 if isinstance(state, Staged) else hashlib.sha256(state).hexdigest()
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -35,6 +37,17 @@ def write_whole(path: Path, content: bytes) -> None:
         fresh.unlink(missing_ok=True)
         raise LedgerError(
             f"{str(path)!r} cannot be written: {error.strerror}; free some space or make the folder writable"
+        ) from error
+
+
+def _move(staged: Path, path: Path) -> None:
+    try:
+        os.replace(staged, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise LedgerError(
+            f"{str(staged)!r}, which a worker has written, cannot be moved to its place: {error.strerror}; "
+            "do all machines see one and the same folder?"
         ) from error
 
 
@@ -68,8 +81,35 @@ class CheckpointFolder:
         """Return where the last state of a finished run lies."""
         return self.path / f"{run_id}.final.safetensors"
 
-    def write(self, path: Path, state: bytes) -> None:
-        """Write one of the folder's files, whole or not at all."""
+    @property
+    def staging(self) -> Path:
+        """Where workers on other machines leave states; on the same disk, so that a rename moves them."""
+        return self.path / "staged"
+
+    def stage(self, event: Checkpoint | Finished) -> Checkpoint | Finished:
+        """Write an event's state where the ledger will find it, and return the event without the bytes.
+
+        For workers, which may not write to the ledger. The name tells run, step and kind, so that a state
+        which the ledger has not moved yet is replaced by nothing but itself.
+
+        Raises:
+            LedgerError: this machine does not see the folder, or cannot write to it.
+        """
+        if not self.staging.is_dir():
+            raise LedgerError(
+                f"folder {str(self.staging)!r} is not there on this machine; put the ledger's checkpoints "
+                "on a folder that every machine sees under the same path"
+            )
+        path = self.staging / f"{event.run_id}.{event.step}.{type(event).__name__.lower()}"
+        assert isinstance(event.state, bytes)
+        write_whole(path, event.state)
+        return dataclasses.replace(event, state=Staged(path, digest(event.state)))
+
+    def write(self, path: Path, state: bytes | Staged) -> None:
+        """Write one of the folder's files, or move a staged one there; whole or not at all."""
+        if isinstance(state, Staged):
+            _move(state.path, path)
+            return
         try:
             if not self.path.is_dir():
                 self.path.mkdir(exist_ok=True)
@@ -97,6 +137,15 @@ class CheckpointFolder:
         """Remove the checkpoint of a run that needs none any more."""
         self.current(run_id).unlink(missing_ok=True)
         self.current(run_id).with_suffix(".safetensors.tmp").unlink(missing_ok=True)
+        if self.staging.is_dir():
+            for left in self.staging.glob(f"{run_id}.*"):
+                left.unlink(missing_ok=True)
+
+    def remove_all(self, run_id: str) -> None:
+        """Remove whatever there is of a run."""
+        self.remove(run_id)
+        self.final(run_id).unlink(missing_ok=True)
+        (self.path / f"{run_id}.damaged").unlink(missing_ok=True)
 
     def unfinished(self) -> list[str]:
         """Return the ids of the runs that have a checkpoint."""

@@ -14,7 +14,6 @@ from pathlib import Path
 from memspan.errors import ForeignLedgerError, LedgerError
 
 APPLICATION_ID = 0x6D656D73  # "mems"
-SCHEMA_VERSION = 1
 BUSY_SECONDS = 30.0
 CHECKED_BYTES = 64 * 2**20  # a quick_check of this much takes about 0.1 s; more waits for Ledger.check
 
@@ -61,8 +60,15 @@ SCHEMA = (
         machine TEXT NOT NULL
     )""",
     f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
+"""Schema 1; what came later stands in ``STEPS``, so that a new ledger and a migrated one are the same."""
+
+STEPS: dict[int, tuple[str, ...]] = {
+    # A live table asks every second how far ten thousand runs are, and need not read their configs for that.
+    2: ("CREATE INDEX runs_standing ON runs (id, status, step)",),
+}
+"""Version → the statements that make it from the one before. They only add: a reader takes older ledgers."""
+SCHEMA_VERSION = max(STEPS)
 
 
 def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
@@ -183,6 +189,20 @@ def _create(db: sqlite3.Connection, path: Path) -> None:
         if _empty(db):
             for statement in SCHEMA:
                 db.execute(statement)
+            raise_schema(db, 1)
+
+
+def version(db: sqlite3.Connection) -> int:
+    """Return a ledger's schema version."""
+    return db.execute("PRAGMA user_version").fetchone()[0]
+
+
+def raise_schema(db: sqlite3.Connection, found: int) -> None:
+    """Make today's schema from an older one; inside a transaction."""
+    for number in range(found + 1, SCHEMA_VERSION + 1):
+        for statement in STEPS[number]:
+            db.execute(statement)
+    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def _empty(db: sqlite3.Connection) -> bool:
@@ -193,10 +213,10 @@ def _empty(db: sqlite3.Connection) -> bool:
 def _recognise(db: sqlite3.Connection, path: Path) -> None:
     if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise _foreign(path)
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > SCHEMA_VERSION:
+    found = version(db)
+    if found > SCHEMA_VERSION:
         raise LedgerError(
-            f"ledger {str(path)!r} has schema {version}, expected at most {SCHEMA_VERSION}; update memspan"
+            f"ledger {str(path)!r} has schema {found}, expected at most {SCHEMA_VERSION}; update memspan"
         )
 
 

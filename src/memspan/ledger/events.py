@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -30,6 +31,19 @@ class Piece:
 
 
 Pieces = Mapping[str, Piece]
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A state that its worker has put on the ledger's disk itself, so that the bytes need not travel.
+
+    Args:
+        path: a whole file in ``CheckpointFolder.staging``; the ledger moves it to its place.
+        sha256: the hash of its content.
+    """
+
+    path: Path
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -59,7 +73,7 @@ class Checkpoint(Event):
     """All that is needed to go on from ``step``, and every curve since the last checkpoint."""
 
     curves: Pieces = field(default_factory=dict)
-    state: bytes = b""
+    state: bytes | Staged = b""
     wall_seconds: float = 0.0
 
 
@@ -68,7 +82,7 @@ class Finished(Event):
     """The budget is spent; metrics are the final numbers, state is what a longer run would go on from."""
 
     curves: Pieces = field(default_factory=dict)
-    state: bytes = b""
+    state: bytes | Staged = b""
     metrics: Mapping[str, float] = field(default_factory=dict)
     wall_seconds: float = 0.0
 

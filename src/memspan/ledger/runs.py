@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from memspan.errors import ArgumentError, LedgerError
@@ -141,6 +141,33 @@ def final_sha256(db: sqlite3.Connection, run_id: str) -> str:
 def announced(db: sqlite3.Connection, run_id: str) -> bool:
     """Return whether a checkpoint file of this run may exist."""
     return db.execute("SELECT 1 FROM checkpoints WHERE run_id = ? LIMIT 1", (run_id,)).fetchone() is not None
+
+
+def checkpointed(db: sqlite3.Connection, run_ids: Iterable[str]) -> dict[str, int]:
+    """Return the step of each run's latest announced checkpoint, for those that have one."""
+    rows = db.execute(
+        "SELECT run_id, max(step) FROM checkpoints WHERE run_id IN (SELECT value FROM json_each(?)) "
+        "GROUP BY run_id",
+        (json.dumps(list(run_ids)),),
+    )
+    return dict(rows.fetchall())
+
+
+def forget(db: sqlite3.Connection, run_id: str) -> None:
+    """Make a run planned again, as if it had never been trained."""
+    rewind(db, run_id, -1)
+    db.execute(
+        "UPDATE runs SET status = 'planned', reason = '', step = 0, metrics = '{}', facts = '{}', "
+        "imported = 0, final_sha256 = '' WHERE id = ?",
+        (run_id,),
+    )
+
+
+def delete(db: sqlite3.Connection, run_id: str) -> None:
+    """Take a run out of the ledger."""
+    for table in ("curves", "checkpoints"):
+        db.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
+    db.execute("DELETE FROM runs WHERE id = ?", (run_id,))
 
 
 def adopt(db: sqlite3.Connection, run: DoneRun) -> Fate:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from memspan.errors import LedgerError
-from memspan.ledger import checkpoints, curves, database, runs
+from memspan.ledger import checkpoints, curves, database, migration, runs
 from memspan.ledger.checkpoints import CheckpointFolder
 from memspan.ledger.events import Event
+from memspan.ledger.holds import Holds
 from memspan.ledger.records import (
     DONE,
     Curve,
@@ -41,13 +42,14 @@ class Ledger:
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
         self.path = path
+        self.holds = Holds(path)
+        self.files = CheckpointFolder.beside(path)
         self._db = database.connect(path, readonly=readonly)
-        self._files = CheckpointFolder.beside(path)
-        self._writer = Writer(self._db, path, self._files)
+        self._writer = Writer(self._db, path, self.files)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, readonly: bool = False) -> Ledger:
-        """Open a ledger, made when absent, and check it.
+        """Open a ledger, made when absent, and check it; an older one is brought up to date beside a copy.
 
         Args:
             path: the SQLite file.
@@ -58,8 +60,13 @@ class Ledger:
             LedgerError: a newer schema, damage, or a place that cannot be read or written.
         """
         ledger = cls(Path(path), readonly=readonly)
-        if not readonly:
-            ledger._writer.tidy()
+        try:
+            if not readonly:
+                migration.migrate(ledger._db, ledger.path)
+                ledger._writer.tidy()
+        except BaseException:
+            ledger.close()
+            raise
         return ledger
 
     def __enter__(self) -> Ledger:
@@ -69,7 +76,8 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Let the file go; what was appended is on the disk already."""
+        """Let the file and the held runs go; what was appended is on the disk already."""
+        self.holds.release_all()
         self._db.close()
 
     def check(self) -> None:
@@ -110,6 +118,19 @@ class Ledger:
             return None
         return self._writer.resume(run_id)
 
+    def checkpointed(self, run_ids: Iterable[str]) -> dict[str, int]:
+        """Return the step of the latest checkpoint of those runs that have one; changes nothing."""
+        with database.explained(self.path):
+            return runs.checkpointed(self._db, run_ids)
+
+    def retry(self, run_ids: Iterable[str]) -> None:
+        """Forget what became of runs, so that they are trained again from the beginning."""
+        self._writer.erase(run_ids, runs.forget)
+
+    def delete(self, run_ids: Iterable[str]) -> None:
+        """Take runs out of the ledger, with their curves and states."""
+        self._writer.erase(run_ids, runs.delete)
+
     def final_state(self, run_id: str) -> bytes | None:
         """Return the state a finished run ended with, None when none was kept or it was imported.
 
@@ -118,8 +139,8 @@ class Ledger:
         """
         with database.explained(self.path):
             expected = runs.final_sha256(self._db, run_id)
-        path = self._files.final(run_id)
-        state = self._files.read(path) if expected else None
+        path = self.files.final(run_id)
+        state = self.files.read(path) if expected else None
         if state is not None and checkpoints.digest(state) != expected:
             raise LedgerError(
                 f"{str(path)!r} does not match its checksum; restore it, or train the run again"
@@ -147,9 +168,15 @@ class Ledger:
 
     def statuses(self, ids: Iterable[str]) -> dict[str, str]:
         """Return the status of each of these runs that is known."""
+        query = "SELECT id, status FROM runs WHERE id IN (SELECT value FROM json_each(?))"
         with database.explained(self.path):
-            known = dict(self._db.execute("SELECT id, status FROM runs"))
-        return {run_id: known[run_id] for run_id in ids if run_id in known}
+            return dict(self._db.execute(query, (json.dumps(list(ids)),)))
+
+    def standings(self) -> dict[str, tuple[str, int]]:
+        """Return status and step of every run, from the index alone: cheap enough for every second."""
+        with database.explained(self.path):
+            rows = self._db.execute("SELECT id, status, step FROM runs")
+            return {run_id: (status, step) for run_id, status, step in rows}
 
     def curve(self, run_id: str, name: str) -> Curve:
         """Return one curve of a run.
@@ -172,7 +199,7 @@ class Ledger:
             for run in done:
                 fates[runs.adopt(self._db, run)].append(run.id)
         for run_id in fates["added"]:
-            self._files.remove(run_id)
+            self.files.remove(run_id)
         return ImportReport(len(fates["added"]), len(fates["already"]), tuple(fates["refused"]))
 
     def measure(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import warnings
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -57,6 +58,17 @@ class Writer:
         if state is not None and expected:
             self._set_aside(run_id)
         return None
+
+    def erase(self, run_ids: Iterable[str], how: Callable[[sqlite3.Connection, str], None]) -> None:
+        """First the files, then the rows: what a kill leaves in between is a run that can be erased again."""
+        ids = list(run_ids)
+        with database.explained(self._path):
+            for run_id in ids:
+                self._files.remove_all(run_id)
+        with self.transaction():
+            for run_id in ids:
+                how(self._db, run_id)
+                self._attempts.pop(run_id, None)
 
     def tidy(self) -> None:
         """Remove the checkpoints of runs that were done when their process was killed."""

@@ -1,41 +1,58 @@
 """The local engine: one spawned process a worker, packs handed out one at a time, events back by pipe.
 
-Workers write nothing. Where a worker dies the others go on, and the driver plans again.
+Workers write nothing. Where a worker dies another takes its place, and the driver plans its pack again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import signal
 import time
-import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 from memspan.errors import MemspanError
 from memspan.ledger.events import Event
-from memspan.machine import cores
+from memspan.machine import cores, free_memory
+from memspan.sweep.engine import Crash
 from memspan.sweep.plan import PackPlan
+from memspan.sweep.worker import CHECKPOINT_EVERY, How, training
 
 _STOP = "stop"
 _IDLE = "idle"
-
-
-@dataclass(frozen=True)
-class Crash:
-    """A pack whose worker did not end well, and why."""
-
-    plan: PackPlan
-    reason: str
+_GONE = (EOFError, BrokenPipeError, ConnectionResetError)
 
 
 @dataclass
 class _Worker:
     process: BaseProcess
     pipe: Connection
-    plan: PackPlan | None = None
+    plan: PackPlan
+
+    def send(self, message: object) -> None:
+        """Send; that the process is gone will be noticed where it is listened to."""
+        with contextlib.suppress(*_GONE):
+            self.pipe.send(message)
+
+    def messages(self) -> list[Any]:
+        """Return all that waits in the pipe; None at its end, when the process is gone."""
+        found: list[Any] = []
+        try:
+            while not found or self.pipe.poll():
+                found.append(self.pipe.recv())
+        except _GONE:
+            found.append(None)
+        return found
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self.pipe.close()
+        self.process.kill()
+        self.process.join()
 
 
 class LocalEngine:
@@ -44,106 +61,109 @@ class LocalEngine:
     Args:
         workers: processes; by default one a core.
         threads: kernel threads in each; by default the cores the workers leave over.
-        kernel: see ``memspan.kernels.unroll``.
+        kernel, checkpoint_every: see ``How``.
     """
 
-    def __init__(self, workers: int | None = None, threads: int | None = None, kernel: str = "auto") -> None:
-        self.cores, self.workers = cores(), workers or cores()
-        self.threads, self.kernel = threads, kernel
-        self.crashes: list[Crash] = []
+    def __init__(
+        self,
+        workers: int | None = None,
+        threads: int | None = None,
+        kernel: str = "auto",
+        checkpoint_every: float = CHECKPOINT_EVERY,
+    ) -> None:
+        self.workers, self.threads, self.kernel = workers or cores(), threads, kernel
+        self.checkpoint_every = checkpoint_every
         self._stopping = False
 
+    @property
+    def room(self) -> float:
+        """Nine tenths of the memory that is free; the rest is for whoever else is here."""
+        return 0.9 * free_memory()
+
     def stop(self) -> None:
-        """Ask every worker to finish its step, checkpoint and end; no new pack is handed out."""
+        """Ask every worker to finish its step, checkpoint and end; nothing new is begun."""
         self._stopping = True
 
-    def run(self, plans: Sequence[PackPlan]) -> Iterator[Event]:
+    def run(self, plans: Iterator[PackPlan]) -> Iterator[Event | Crash]:
         """Train packs and yield their events as they come."""
-        queue, self.crashes, self._stopping = list(plans), [], False
-        n = min(self.workers, len(queue))
-        threads = self.threads or max(1, self.cores // max(1, n))
-        workers = [self._spawn(threads) for _ in range(n)]
+        first = [plan for _ in range(self.workers) if (plan := self._next(plans))]
+        how = How(self.threads or max(1, cores() // max(1, len(first))), self.kernel, self.checkpoint_every)
+        busy: list[_Worker] = []
         try:
-            for worker in workers:
-                self._hand_out(worker, queue)
-            yield from self._listen(workers, queue)
+            busy.extend(self._spawn(plan, how) for plan in first)
+            yield from self._listen(busy, plans, how)
         finally:
-            for worker in workers:
-                worker.pipe.close()
-                worker.process.kill()
-                worker.process.join()
+            for worker in busy:
+                worker.end()
 
-    def _spawn(self, threads: int) -> _Worker:
+    def _next(self, plans: Iterator[PackPlan]) -> PackPlan | None:
+        return None if self._stopping else next(plans, None)
+
+    def _spawn(self, plan: PackPlan, how: How) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=work, args=(theirs, threads, self.kernel), daemon=True)
+        process = context.Process(target=work, args=(theirs, how), daemon=True)
         process.start()
         theirs.close()
-        return _Worker(process, ours)
+        worker = _Worker(process, ours, plan)
+        worker.send(plan)
+        return worker
 
-    def _hand_out(self, worker: _Worker, queue: list[PackPlan]) -> None:
-        worker.plan = queue.pop(0) if queue and not self._stopping else None
-        if worker.plan is not None:
-            worker.pipe.send(worker.plan)
-
-    def _listen(self, workers: Sequence[_Worker], queue: list[PackPlan]) -> Iterator[Event]:
+    def _listen(self, busy: list[_Worker], plans: Iterator[PackPlan], how: How) -> Iterator[Event | Crash]:
         told = False
-        while busy := [worker for worker in workers if worker.plan is not None]:
+        while busy:
             if self._stopping and not told:
                 told = True
                 for worker in busy:
-                    worker.pipe.send(_STOP)
+                    worker.send(_STOP)
             ready = wait([worker.pipe for worker in busy], timeout=0.1)
-            for worker in busy:
-                if worker.pipe in ready:
-                    yield from self._receive(worker, queue)
+            for worker in [worker for worker in busy if worker.pipe in ready]:
+                yield from self._receive(worker, busy, plans, how)
 
-    def _receive(self, worker: _Worker, queue: list[PackPlan]) -> Iterator[Event]:
-        plan = worker.plan
-        assert plan is not None
-        try:
-            message = worker.pipe.recv()
-        except (EOFError, ConnectionResetError):
-            worker.process.join()
-            self.crashes.append(Crash(plan, f"worker ended with exit code {worker.process.exitcode}"))
-            worker.plan = None
-            return
-        if isinstance(message, MemspanError):
-            raise message
-        if isinstance(message, Event):
-            yield message
-            return
-        if message == _IDLE:
-            self._hand_out(worker, queue)
-        else:  # a traceback; the worker says that it is idle right after
-            self.crashes.append(Crash(plan, message))
+    def _receive(
+        self, worker: _Worker, busy: list[_Worker], plans: Iterator[PackPlan], how: How
+    ) -> Iterator[Event | Crash]:
+        """Yield what a worker says; it gets its next pack before that is stored, and waits for no disk."""
+        plan, said = worker.plan, worker.messages()
+        if said[-1] == _IDLE:
+            self._hand_out(worker, busy, plans)
+        elif said[-1] is None:
+            worker.process.join(5.0)  # it closes its pipe a moment before it has an exit code
+            worker.end()
+            busy.remove(worker)
+        for message in said:
+            if isinstance(message, MemspanError):
+                raise message
+            if isinstance(message, Event):
+                yield message
+            elif message is None:
+                yield Crash(plan, f"worker ended with exit code {worker.process.exitcode}")
+            elif message != _IDLE:
+                yield Crash(plan, message)
+        if said[-1] is None and (fresh := self._next(plans)):
+            busy.append(self._spawn(fresh, how))
+
+    def _hand_out(self, worker: _Worker, busy: list[_Worker], plans: Iterator[PackPlan]) -> None:
+        following = self._next(plans)
+        if following is None:
+            worker.end()
+            busy.remove(worker)
+        else:
+            worker.plan = following
+            worker.send(following)
 
 
-def work(pipe: Connection, threads: int, kernel: str) -> None:
+def work(pipe: Connection, how: How) -> None:
     """Train the packs that come through a pipe until it closes; a worker's main function."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the parent decides when to stop
         signal.signal(number, signal.SIG_IGN)
-    try:
+    with contextlib.suppress(*_GONE):
         while True:
-            _train(pipe, pipe.recv(), threads, kernel)
+            plan = pipe.recv()
+            if plan != _STOP:  # told to stop between two packs: the pipe will close
+                for message in training(plan, how, _StopSign(pipe).up):
+                    pipe.send(message)
             pipe.send(_IDLE)
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return
-
-
-def _train(pipe: Connection, plan: PackPlan, threads: int, kernel: str) -> None:
-    try:
-        from memspan.training.train import train  # here: a plan is made without torch
-
-        stop = _StopSign(pipe)
-        for event in train(plan.runs, plan.resume, threads=threads, kernel=kernel, should_stop=stop.up):
-            pipe.send(event)
-    except MemspanError as error:
-        pipe.send(error)
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        raise
-    except Exception:
-        pipe.send(traceback.format_exc())
 
 
 class _StopSign:

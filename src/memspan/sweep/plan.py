@@ -1,49 +1,40 @@
-"""What is left to do: wanted minus stored, grouped into packs."""
+"""What is left to do: wanted minus stored, grouped into packs, each held before it is trained."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from memspan.config import RunConfig
 from memspan.ledger import Ledger, Resume
 from memspan.ledger.records import DONE
+from memspan.sweep.cost import WORKER_BYTES, memory, operations
 
-T = TypeVar("T")
+Group = tuple[RunConfig, ...]
+"""Runs of equal shape, planned to be one pack."""
 
-_GATES = {"rnn": 1, "gru": 3}  # others have 4; written here because a cell's class would import torch
+LARGEST = 8
+"""Most replicas in a pack: more gain little speed, and a lost worker would lose more."""
 
 
 @dataclass(frozen=True)
 class PackPlan:
-    """Runs to be trained together, and the states they go on from.
+    """Runs to be trained together, held by this process, and the states they go on from.
 
     Args:
         runs: configs of equal shape, all at the same step.
         resume: run id → stored state, empty for a start from nothing.
     """
 
-    runs: tuple[RunConfig, ...]
+    runs: Group
     resume: Mapping[str, Resume]
 
     @property
     def start(self) -> int:
         """Step from which the pack goes on."""
         return next((saved.step for saved in self.resume.values()), 0)
-
-    @property
-    def operations(self) -> float:
-        """Floating-point operations left, 3·2·T·B·G·H·(H + D) a step and replica."""
-        return sum(operations(run) for run in self.runs) * (1 - self.start / self.runs[0].recipe.steps)
-
-
-def operations(run: RunConfig) -> float:
-    """Return the floating-point operations of a whole run's recurrent and input products."""
-    recipe, width = run.recipe, 1 if run.recipe.coding == "scalar" else run.task.symbols
-    rows = _GATES.get(recipe.cell, 4) * recipe.hidden
-    return 6.0 * recipe.steps * run.task.steps * recipe.batch * rows * (recipe.hidden + width)
 
 
 def missing(runs: Iterable[RunConfig], ledger: Ledger) -> list[RunConfig]:
@@ -53,38 +44,55 @@ def missing(runs: Iterable[RunConfig], ledger: Ledger) -> list[RunConfig]:
     return [run for run_id, run in unique.items() if status.get(run_id) not in DONE]
 
 
-def packs(runs: Sequence[RunConfig], ledger: Ledger, *, workers: int, largest: int = 8) -> list[PackPlan]:
-    """Group runs into packs, the longest first, none so large that a worker would stand idle.
+def packs(
+    runs: Sequence[RunConfig],
+    ledger: Ledger,
+    *,
+    workers: int,
+    room: float = math.inf,
+    largest: Callable[[RunConfig], int] = lambda run: LARGEST,
+) -> list[Group]:
+    """Group runs into packs, the longest first; none for which a worker stands idle or has no memory.
 
     Args:
         runs: what is missing.
-        ledger: asked for the checkpoints to go on from; what was recorded after one is dropped.
+        ledger: asked how far each run is; nothing in it changes.
         workers: packs that will be trained at once.
-        largest: most replicas in a pack.
+        room: bytes that all workers together may use.
+        largest: most replicas in a pack with this run.
     """
-    groups: dict[object, list[tuple[RunConfig, Resume | None]]] = defaultdict(list)
+    reached = ledger.checkpointed(run.id for run in runs)
+    groups: dict[tuple[object, int, int], list[RunConfig]] = defaultdict(list)
     for run in runs:
+        groups[run.shape(), reached.get(run.id, 0), largest(run)].append(run)
+    busy = -(-len(runs) // workers)
+    found = []
+    for (_, _, most), members in groups.items():
+        fitting = max(1, int(min(most, (room / workers - WORKER_BYTES) // memory(members[0]))))
+        parts = -(-len(members) // min(fitting, busy))
+        if len(groups) == 1:  # nothing else fills the last round
+            parts = min(len(members), -(-parts // workers) * workers)
+        found += [tuple(members[k::parts]) for k in range(parts)]
+    return sorted(found, key=lambda group: -sum(_left(run, reached) for run in group))
+
+
+def _left(run: RunConfig, reached: Mapping[str, int]) -> float:
+    return operations(run) * (1 - reached.get(run.id, 0) / run.recipe.steps)
+
+
+def take(group: Group, ledger: Ledger) -> Iterator[PackPlan]:
+    """Hold the runs of a group that nobody alive holds, and plan those still missing.
+
+    Only now is the ledger asked where each goes on: another sweep may have trained them meanwhile, in
+    part or to the end. What was recorded after a run's checkpoint is dropped.
+    """
+    held = [run for run in group if ledger.holds.take(run.id)]
+    left = missing(held, ledger)
+    for run_id in {run.id for run in held} - {run.id for run in left}:
+        ledger.holds.release(run_id)
+    starts: dict[int, list[tuple[RunConfig, Resume | None]]] = defaultdict(list)
+    for run in left:
         saved = ledger.resume(run.id)
-        groups[run.shape(), saved.step if saved else 0].append((run, saved))
-    plans = [
-        _pack(part)
-        for members in groups.values()
-        for part in _split(members, _pack_size(len(members), workers, len(groups), largest))
-    ]
-    return sorted(plans, key=lambda plan: -plan.operations)
-
-
-def _pack_size(members: int, workers: int, groups: int, largest: int) -> int:
-    if groups >= 2 * workers:
-        return largest
-    return min(largest, -(-members // workers))
-
-
-def _split(members: list[T], size: int) -> list[list[T]]:
-    """Cut a list into parts of at most ``size``, as even as can be."""
-    parts = -(-len(members) // size)
-    return [members[k::parts] for k in range(parts)]
-
-
-def _pack(members: Sequence[tuple[RunConfig, Resume | None]]) -> PackPlan:
-    return PackPlan(tuple(run for run, _ in members), {run.id: saved for run, saved in members if saved})
+        starts[saved.step if saved else 0].append((run, saved))
+    for members in starts.values():
+        yield PackPlan(tuple(run for run, _ in members), {run.id: saved for run, saved in members if saved})

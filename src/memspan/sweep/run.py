@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import signal
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Protocol
 
 from memspan.config import RunConfig
 from memspan.errors import MemspanError
 from memspan.ledger import Ledger
-from memspan.ledger.events import Event
-from memspan.sweep.local import Crash
-from memspan.sweep.plan import PackPlan, missing, packs
+from memspan.ledger.events import Checkpoint, Event, Finished, Stopped
+from memspan.sweep.engine import Crash, Engine
+from memspan.sweep.plan import LARGEST, PackPlan, missing, packs, take
 
-ROUNDS = 3
-"""How often a pack whose worker died is tried before the sweep gives up on it."""
+SIZES = (LARGEST, LARGEST // 2, 1)
+"""Most replicas in a run's pack at its first try, its second and its last.
 
+What ran out of memory in company may fit alone, and a run that kills its worker ends up dying alone.
+"""
 
-class Engine(Protocol):
-    """Whatever can train packs."""
-
-    workers: int
-    crashes: list[Crash]
-
-    def run(self, plans: Sequence[PackPlan]) -> Iterator[Event]:
-        """Train packs and yield their events."""
-
-    def stop(self) -> None:
-        """End soon, with checkpoints."""
+PATIENCE = 1.0
+"""Seconds between two looks at runs that another process trains."""
 
 
 class SweepError(MemspanError, RuntimeError):
@@ -45,40 +39,91 @@ def sweep(
     ledger: Ledger,
     engine: Engine,
     listen: Callable[[Event], None] = lambda event: None,
+    wait: Callable[[int], None] = lambda left: None,
 ) -> None:
     """Train every wanted run that the ledger does not hold yet.
+
+    Runs that another living process trains are left to it and waited for; should it die, they are taken over.
 
     Args:
         runs: what is wanted.
         ledger: what is stored; gets every event.
         engine: trains packs.
         listen: called with every event, for a progress bar.
+        wait: called with the number of runs left, about once a second while others train all of them.
 
     Raises:
         InterruptedSweepError: Ctrl-C or SIGTERM; a second Ctrl-C raises KeyboardInterrupt at once.
-        SweepError: a pack's worker died ``ROUNDS`` times.
+        SweepError: a run's workers died once for each of ``SIZES`` without getting on; the others are done.
     """
     ledger.register(runs)
+    crashes: dict[str, list[str]] = defaultdict(list)
     with _stops_on_signal(engine) as stopped:
-        for _ in range(ROUNDS):
-            left = missing(runs, ledger)
-            if not left:
-                return
-            for event in engine.run(packs(left, ledger, workers=engine.workers)):
-                ledger.append(event)
-                listen(event)
+        while left := [run for run in missing(runs, ledger) if len(crashes[run.id]) < len(SIZES)]:
+            trained = _train(left, ledger, engine, crashes, listen)
             if stopped():
                 raise InterruptedSweepError(
                     f"stopped; {len(missing(runs, ledger))} runs left, the same command goes on"
                 )
-    if missing(runs, ledger):
-        raise SweepError(_complaint(engine.crashes))
+            if not trained:
+                wait(len(left))
+                time.sleep(PATIENCE)
+    if lost := missing(runs, ledger):
+        raise SweepError(_complaint(lost, crashes))
 
 
-def _complaint(crashes: Sequence[Crash]) -> str:
-    first = crashes[0]
-    which = ", ".join(run.id for run in first.plan.runs)
-    return f"{len(crashes)} packs failed {ROUNDS} times; the first ({which}): {first.reason.strip()}"
+def _train(
+    left: Sequence[RunConfig],
+    ledger: Ledger,
+    engine: Engine,
+    crashes: dict[str, list[str]],
+    listen: Callable[[Event], None],
+) -> bool:
+    """Go through what is left once, and return whether there was anything that nobody else trains."""
+    trained = False
+    sizes = {run.id: SIZES[len(crashes[run.id])] for run in left}
+    groups = packs(left, ledger, workers=engine.workers, room=engine.room, largest=lambda run: sizes[run.id])
+
+    def plans() -> Iterator[PackPlan]:
+        nonlocal trained
+        for group in groups:
+            for plan in take(group, ledger):
+                trained = True
+                yield plan
+
+    try:
+        for news in engine.run(plans()):
+            _keep(news, ledger, crashes, listen)
+    finally:
+        ledger.holds.release_all()
+    return trained
+
+
+def _keep(
+    news: Event | Crash,
+    ledger: Ledger,
+    crashes: dict[str, list[str]],
+    listen: Callable[[Event], None],
+) -> None:
+    if isinstance(news, Crash):
+        for run in news.plan.runs:
+            crashes[run.id].append(news.reason.strip())
+            ledger.holds.release(run.id)
+        return
+    ledger.append(news)
+    listen(news)
+    if isinstance(news, Checkpoint):  # who gets on is never given up, however often its machine is lost
+        crashes[news.run_id].clear()
+    if isinstance(news, Finished | Stopped):
+        ledger.holds.release(news.run_id)
+
+
+def _complaint(lost: Sequence[RunConfig], crashes: dict[str, list[str]]) -> str:
+    first = lost[0].id
+    return (
+        f"{len(lost)} runs were given up after their workers failed {len(SIZES)} times; "
+        f"the first, {first}: {crashes[first][-1]}"
+    )
 
 
 @contextmanager
