@@ -15,6 +15,7 @@ from memspan.cli.app import App
 from memspan.cli.bench import BenchKernels
 from memspan.cli.bench_layers import BenchLayers
 from memspan.cli.bench_study import BenchStudy
+from memspan.cli.bench_sweep import BenchSweep
 from memspan.cli.doctor import Doctor
 from memspan.cli.export import Export
 from memspan.cli.gate import Gate
@@ -68,7 +69,7 @@ VERBS: dict[str, type | Group] = {
     ),
     "bench": Group(
         "Measure speed, equality first; write docs/benchmarks.",
-        {"kernels": BenchKernels, "layers": BenchLayers, "study": BenchStudy},
+        {"kernels": BenchKernels, "layers": BenchLayers, "study": BenchStudy, "sweep": BenchSweep},
     ),
     "app": App,
     "doctor": Doctor,

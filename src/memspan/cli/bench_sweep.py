@@ -1,0 +1,132 @@
+"""``memspan bench sweep``: small runs on one core, on all, and the same training without an engine."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from memspan.cli.bench import OUT
+from memspan.config import Recipe, RunConfig
+from memspan.errors import ArgumentError
+from memspan.machine import cores, machine
+from memspan.tasks.palindrome import Palindrome
+
+
+@dataclass(frozen=True)
+class BenchSweep:
+    """Time a sweep of small runs on one core and on all, and the bare training loop; about three minutes."""
+
+    runs: int = 200
+    """Runs of the sweep: half rnn, half lstm, of 32 units on palindromes of 10 digits."""
+    steps: int = 1500
+    """Training steps of each run."""
+    ray: bool = False
+    """Time the Ray engine on this machine too."""
+    busy: bool = False
+    """Measure although other processes use this machine; the page says how much."""
+    out: Path = OUT
+    """Folder of sweep.json and sweep.md."""
+    json: bool = False
+    """Print JSON."""
+
+    def run(self) -> int:
+        """Measure, write record and page, and print it."""
+        if self.runs < 2 or self.steps < 1:
+            raise ArgumentError(f"--runs {self.runs} --steps {self.steps}: expected at least 2 and 1")
+        from memspan.bench.timing import Watch, refuse_if_busy
+
+        if not self.busy:
+            refuse_if_busy()
+        watch = Watch()
+        found = _findings(self.runs, self.steps, self.ray) | {"foreign_cores": watch.foreign()}
+        record = json.dumps(found, indent=1)
+        self.out.mkdir(parents=True, exist_ok=True)
+        (self.out / "sweep.json").write_text(record + "\n", encoding="utf-8")
+        (self.out / "sweep.md").write_text(page(found), encoding="utf-8")
+        print(record if self.json else page(found))
+        return 0
+
+
+def small_runs(n: int, steps: int) -> list[RunConfig]:
+    """Return n runs in two shapes, each as long as the other."""
+    recipes = [Recipe(cell=cell, hidden=32, batch=32, steps=steps) for cell in ("rnn", "lstm")]
+    return [RunConfig(Palindrome(10), recipes[k % 2], k // 2) for k in range(n)]
+
+
+def _findings(n: int, steps: int, ray: bool) -> dict[str, Any]:
+    from memspan.bench.apart import alone
+
+    began = time.perf_counter()
+    packs = alone("memspan.cli.bench_sweep:train_bare", n, steps)
+    seconds = {"bare": time.perf_counter() - began}
+    seconds["all_cores"] = _swept(n, steps, cores())
+    seconds["one_core"] = _swept(n, steps, 1)
+    if ray:
+        seconds["ray"] = _swept(n, steps, cores(), ray=True)
+    return {
+        "runs": n,
+        "steps": steps,
+        "packs": packs,
+        "seconds": {side: round(taken, 1) for side, taken in seconds.items()},
+        "speedup": round(seconds["one_core"] / seconds["all_cores"], 3),
+        "overhead": round(seconds["one_core"] / seconds["bare"] - 1, 4),
+        "runs_per_core_hour": round(3600 * n / seconds["bare"]),
+        "machine": machine(),
+    }
+
+
+def _swept(n: int, steps: int, workers: int, ray: bool = False) -> float:
+    """Return the seconds of a whole sweep, from planning to the last result on the disk."""
+    from memspan.cli.options import LEDGER, SweepOptions, engine_of
+    from memspan.ledger import Ledger
+    from memspan.sweep.run import sweep
+
+    wanted = small_runs(n, steps)
+    with tempfile.TemporaryDirectory() as folder, Ledger.open(Path(folder, LEDGER)) as ledger:
+        options = SweepOptions(workers=workers, threads=1, engine="ray" if ray else "local")
+        engine = engine_of(options, ledger)
+        began = time.perf_counter()
+        sweep(wanted, ledger, engine)
+        return time.perf_counter() - began
+
+
+def train_bare(n: int, steps: int) -> int:
+    """Train the packs of the one-core sweep, keep nothing, and return how many packs there were."""
+    from memspan.ledger import Ledger
+    from memspan.sweep.plan import packs
+    from memspan.training.train import train
+
+    wanted = small_runs(n, steps)
+    with tempfile.TemporaryDirectory() as folder, Ledger.open(Path(folder, "ledger")) as ledger:
+        groups = packs(wanted, ledger, workers=1)
+    for group in groups:
+        for _ in train(group):
+            pass
+    return len(groups)
+
+
+def page(found: dict[str, Any]) -> str:
+    """Return the page for a record."""
+    seconds, about = found["seconds"], found["machine"]
+    ray = f"| the same, Ray engine | {seconds['ray']} |\n" if "ray" in seconds else ""
+    foreign = found["foreign_cores"]
+    return f"""# How a sweep keeps the cores busy
+
+Written by `memspan bench sweep` on {about["processor"]}, {about["cores"]} cores.
+{found["runs"]} runs of {found["steps"]} steps in {found["packs"]} packs: RNN and LSTM, 32 units, batch 32, T = 10.
+
+| | seconds |
+|---|---|
+| the training loop alone: one process, no engine, nothing stored | {seconds["bare"]} |
+| sweep, one worker | {seconds["one_core"]} |
+| sweep, {about["cores"]} workers | {seconds["all_cores"]} |
+{ray}
+Throughput of {about["cores"]} cores over one: **{found["speedup"]:.2f}** (target 1.8 on 2 cores).
+Engine overhead, one worker over the training loop alone: **{found["overhead"]:.1%}** (target 3%).
+Every side starts its processes, imports torch and loads its kernels within the time told.
+Other processes used {"an unknown number of" if foreign is None else foreign} cores meanwhile.
+"""
