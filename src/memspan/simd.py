@@ -46,25 +46,26 @@ IS_X86 = "sse2" in host_features()
 
 F = nb.float32
 _FLAGS = ("contract", "arcp", "nsz")  # fused multiply-add and reciprocals, but NaN and infinity stay
-_I32, _I64, _F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
-_VEC, _IVEC = ir.VectorType(_F32, LANES), ir.VectorType(_I32, LANES)
+_I32, _I64, _F32, _F64 = ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.DoubleType()
+_VEC, _IVEC, _DVEC = (ir.VectorType(kind, LANES) for kind in (_F32, _I32, _F64))
 
 
 class VectorType(types.Type):
-    """Numba's type of one vector of ``lanes`` float32."""
+    """Numba's type of one vector of ``lanes`` float32 or, for clocks, float64."""
 
-    def __init__(self, lanes: int) -> None:
-        self.lanes = lanes
-        super().__init__(name=f"f32x{lanes}")
+    def __init__(self, lanes: int, double: bool = False) -> None:
+        self.lanes, self.double = lanes, double
+        super().__init__(name=f"f{64 if double else 32}x{lanes}")
 
 
 @register_default(VectorType)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: VectorType) -> None:
-        super().__init__(manager, kind, ir.VectorType(_F32, kind.lanes))
+        super().__init__(manager, kind, ir.VectorType(_F64 if kind.double else _F32, kind.lanes))
 
 
 VECTOR = VectorType(LANES)
+DOUBLES = VectorType(LANES, double=True)
 
 
 def _at(builder: Any, address: Any, kind: Any) -> Any:
@@ -105,6 +106,85 @@ def vset(typing: Context, value: Any) -> Any:
 
 
 @intrinsic
+def vsum(typing: Context, x: Any) -> Any:
+    """Return the sum of a vector's floats, halves added first."""
+
+    def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
+        total, width = args[0], LANES
+        while width > 1:
+            width //= 2
+            turned = ir.Constant(_IVEC, [(lane + width) % LANES for lane in range(LANES)])
+            total = builder.fadd(total, builder.shuffle_vector(total, total, turned))
+        return builder.extract_element(total, ir.Constant(_I32, 0))
+
+    return types.float32(VECTOR), generate
+
+
+@intrinsic
+def dvload(typing: Context, address: Any) -> Any:
+    """Load one vector of float64 from an address."""
+    return DOUBLES(types.intp), lambda c, b, s, a: b.load(_at(b, a[0], _DVEC), align=8)
+
+
+@intrinsic
+def dvstore(typing: Context, address: Any, value: Any) -> Any:
+    """Store one vector of float64 at an address."""
+
+    def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(args[1], _at(builder, args[0], _DVEC), align=8)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, DOUBLES), generate
+
+
+@intrinsic
+def dvset(typing: Context, value: Any) -> Any:
+    """Return a vector of float64 with one number in every lane."""
+
+    def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
+        undefined = ir.Constant(_DVEC, ir.Undefined)
+        one = builder.insert_element(undefined, args[0], ir.Constant(_I32, 0))
+        return builder.shuffle_vector(one, undefined, _splat(_IVEC, 0))
+
+    return DOUBLES(types.float64), generate
+
+
+@intrinsic
+def widen(typing: Context, x: Any) -> Any:
+    """Return a vector in float64."""
+    return DOUBLES(VECTOR), lambda c, b, s, a: b.fpext(a[0], _DVEC)
+
+
+@intrinsic
+def narrow(typing: Context, x: Any) -> Any:
+    """Return a vector of float64 rounded to float32."""
+    return VECTOR(DOUBLES), lambda c, b, s, a: b.fptrunc(a[0], _VEC)
+
+
+@intrinsic
+def floor(typing: Context, x: Any) -> Any:
+    """Return the largest whole numbers not above a vector of float64."""
+
+    def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
+        name = f"llvm.floor.v{LANES}f64"
+        kind = ir.FunctionType(_DVEC, [_DVEC])
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        return builder.call(function, args)
+
+    return DOUBLES(DOUBLES), generate
+
+
+@intrinsic
+def where_less(typing: Context, a: Any, b: Any, then: Any, other: Any) -> Any:
+    """Return ``then`` where a < b, else ``other``: vectors of float64."""
+
+    def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered("<", args[0], args[1]), args[2], args[3])
+
+    return DOUBLES(DOUBLES, DOUBLES, DOUBLES, DOUBLES), generate
+
+
+@intrinsic
 def fload(typing: Context, address: Any) -> Any:
     """Load one float from an address."""
     return types.float32(types.intp), lambda c, b, s, a: b.load(_at(b, a[0], _F32), align=4)
@@ -119,6 +199,23 @@ def fstore(typing: Context, address: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.intp, types.float32), generate
+
+
+@intrinsic
+def dload(typing: Context, address: Any) -> Any:
+    """Load one float64 from an address."""
+    return types.float64(types.intp), lambda c, b, s, a: b.load(_at(b, a[0], _F64), align=8)
+
+
+@intrinsic
+def dstore(typing: Context, address: Any, value: Any) -> Any:
+    """Store one float64 at an address."""
+
+    def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(args[1], _at(builder, args[0], _F64), align=8)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.float64), generate
 
 
 @intrinsic
@@ -153,17 +250,19 @@ def _operator(function: Any, instruction: str) -> None:
 
     @intrinsic
     def vectors(typing: Context, a: Any, b: Any) -> Any:
-        return VECTOR(VECTOR, VECTOR), lambda c, build, s, g: getattr(build, instruction)(
-            g[0], g[1], flags=_FLAGS
-        )
+        return a(a, a), lambda c, build, s, g: getattr(build, instruction)(g[0], g[1], flags=_FLAGS)
 
     @overload(function)
     def implementation(a, b):
         if isinstance(a, VectorType) and isinstance(b, VectorType):
-            return lambda a, b: vectors(a, b)
+            return (lambda a, b: vectors(a, b)) if a == b else None
         if isinstance(a, VectorType) and isinstance(b, types.Float):
+            if a.double:
+                return lambda a, b: vectors(a, dvset(b))
             return lambda a, b: vectors(a, vset(b))
         if isinstance(a, types.Float) and isinstance(b, VectorType):
+            if b.double:
+                return lambda a, b: vectors(dvset(a), b)
             return lambda a, b: vectors(vset(a), b)
         return None
 

@@ -3,27 +3,47 @@
 import torch
 
 from memspan.cells import CELLS
+from memspan.cells.time_gate.equations import TimeGate
 from memspan.kernels import choose, unroll
 
-VARIANTS = [
+PLAIN = [
     (name, extra)
     for name in CELLS
-    if choose(CELLS.resolve(name)(1, 1)).kernel == "cpu"  # the rest have the reference only
+    if not isinstance(CELLS.resolve(name)(1, 1), TimeGate)
+    and choose(CELLS.resolve(name)(1, 1)).kernel == "cpu"  # the rest have the reference only
     for extra in ([{"nonlinearity": "tanh"}, {"nonlinearity": "relu"}] if name == "rnn" else [{}])
 ]
-IDS = ["-".join([name, *extra.values()]) for name, extra in VARIANTS]
+GATED = [(name, {**extra, "leak": 0.01}) for name, extra in PLAIN if extra.get("nonlinearity") != "relu"]
+VARIANTS = PLAIN + GATED
+
+
+def name_of(variant):
+    """Return the name of a variant in a test's id."""
+    name, extra = variant
+    return "-".join(
+        ["gated"] * ("leak" in extra) + [name, *(v for v in extra.values() if isinstance(v, str))]
+    )
+
+
+IDS = [name_of(variant) for variant in VARIANTS]
 
 
 def make(variant, R=1, T=5, B=3, D=2, H=7, biases=2, symbols=False, seed=0):
     """Return cell, parameters, inputs and initial state of a seeded case."""
     name, extra = variant
     g = torch.Generator().manual_seed(seed)
-    cell = CELLS.resolve(name)(D, H, biases=biases, **extra)
+    plain = {key: value for key, value in extra.items() if key != "leak"}
+    cell = CELLS.resolve(name)(D, H, biases=biases, **plain)
+    if "leak" in extra:
+        cell = TimeGate(cell, extra["leak"])
     p = {key: torch.randn(R, *shape, generator=g) / H**0.5 for key, shape in cell.parameter_shapes().items()}
     x = torch.randn(R, T, B, D, generator=g)
     if symbols:
         x = torch.randint(0, D, (R, T, B), generator=g)
     state = tuple(torch.randn(R, B, H, generator=g) / 2 for _ in cell.states)
+    if "leak" in extra:
+        p["log_period"] = 0.7 + 2 * torch.rand(R, H, generator=g)  # 2 … 15 steps
+        p["shift"], p["open_logit"] = 9 * torch.rand(R, H, generator=g) - 5, torch.randn(R, H, generator=g)
     return cell, p, x, state
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from kernel_cases import IDS, VARIANTS, error, make, run
+from kernel_cases import GATED, IDS, VARIANTS, error, make, name_of, run
 
 from memspan.kernels import unroll
 from memspan.kernels.cpu import engine
@@ -21,6 +21,8 @@ SHAPES = [  # R, T, B, D, H
     (1, 2, 130, 3, 32),
 ]
 MODES = ["dense", "ragged", "resets", "symbols", "chunk", "all"]
+CASES = [(variant, mode) for variant in VARIANTS for mode in MODES]
+CASES += [(variant, mode) for variant in GATED for mode in ("times", "row times")]
 
 
 @pytest.fixture(autouse=True)
@@ -36,11 +38,15 @@ def options_for(mode, R, T, B):
         options["lengths"] = torch.randint(0, T + 1, (R, B), generator=g)
     if mode in ("resets", "all"):
         options["resets"] = torch.rand(R, T, B, generator=g) < 0.3
+    if mode in ("times", "row times"):
+        shape = (T,) if mode == "times" else (R, T, B)
+        options["times"] = (40 * torch.rand(*shape, generator=g, dtype=torch.float64) - 20).cumsum(-1)
+    if mode == "all":
+        options["times"] = 40 * torch.rand(R, T, B, generator=g) - 20
     return options
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("variant", VARIANTS, ids=IDS)
+@pytest.mark.parametrize(("variant", "mode"), CASES, ids=[f"{name_of(v)}-{mode}" for v, mode in CASES])
 def test_equals_the_reference_in_float64(variant, mode):
     for number, (R, T, B, D, H) in enumerate(SHAPES):
         case = make(variant, R, T, B, D, H, biases=number % 3, symbols=mode in ("symbols", "all"))
@@ -57,9 +63,10 @@ def test_equals_the_reference_in_float64(variant, mode):
 class TestParts:
     def test_halves_equal_the_whole(self, variant, kernel):
         cell, p, x, state = make(variant, 2, 9, 5, 3, 20)
+        times = torch.arange(9)  # halves continue with times that continue
         whole = unroll(cell, p, x, state, kernel=kernel)
-        first = unroll(cell, p, x[:, :4], state, kernel=kernel)
-        second = unroll(cell, p, x[:, 4:], first.state, kernel=kernel)
+        first = unroll(cell, p, x[:, :4], state, times=times[:4], kernel=kernel)
+        second = unroll(cell, p, x[:, 4:], first.state, times=times[4:], kernel=kernel)
         assert torch.equal(torch.cat([first.outputs, second.outputs], 1), whole.outputs)
         assert all(torch.equal(a, b) for a, b in zip(second.state, whole.state, strict=True))
 
@@ -67,7 +74,7 @@ class TestParts:
         cell, p, x, state = make(variant, 1, 6, 3, 2, 17)
         whole = unroll(cell, p, x, state, kernel=kernel)
         for t in range(x.shape[1]):
-            one = unroll(cell, p, x[:, t : t + 1], state, kernel=kernel)
+            one = unroll(cell, p, x[:, t : t + 1], state, times=torch.tensor([t]), kernel=kernel)
             state = one.state
             assert torch.equal(one.outputs[:, 0], whole.outputs[:, t])
 
@@ -106,7 +113,7 @@ class TestParts:
         resets = torch.zeros(1, 7, 2, dtype=torch.bool)
         resets[:, 3] = True
         cut = unroll(cell, p, x, state, resets=resets, kernel=kernel)
-        fresh = unroll(cell, p, x[:, 3:], kernel=kernel)
+        fresh = unroll(cell, p, x[:, 3:], times=torch.arange(3, 7), kernel=kernel)
         assert torch.equal(cut.outputs[:, 3:], fresh.outputs)
 
     def test_no_state_is_the_zero_state(self, variant, kernel):

@@ -13,10 +13,11 @@ from tolerances import TOLERANCES
 
 def operands(case, **options):
     cell, p, x, state = case
-    named = [p.get(name) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-    floats = [t.clone().requires_grad_() if t is not None else None for t in (torch.stack(state), *named)]
+    given = (torch.stack(state), *ops.operands(cell, p))
+    floats = [t.clone().requires_grad_() if t is not None else None for t in given]
     x = x.clone().requires_grad_() if x.dtype.is_floating_point else x
-    return x, *floats, options.get("lengths"), options.get("resets"), ops.variant_of(cell)
+    fixed = (cell.clock(None, x.shape[1], x.device), options.get("lengths"), options.get("resets"))
+    return x, *floats, *fixed, ops.variant_of(cell)
 
 
 @pytest.mark.parametrize("symbols", [False, True], ids=["floats", "symbols"])
@@ -32,7 +33,7 @@ def test_opcheck(variant, symbols):
     with torch.no_grad():
         args = operands(case)
         *_, saved = ops.unroll_op(*args, True, False, True, -1)
-        wants = [not symbols, True, True, True, True, False]
+        wants = [t is not None and t.dtype.is_floating_point for t in args[: len(ops.GRADIENTS)]]
         above = (torch.ones(1, 3, 2, 4), torch.ones_like(args[1]), None, saved)
         backward = (*above, *args, -1, wants)
     torch.library.opcheck(ops.unroll_backward_op, backward, test_utils=("test_schema", "test_faketensor"))

@@ -12,11 +12,14 @@ from torch.autograd import forward_ad
 
 from memspan.cells import CELLS, room_of
 from memspan.cells.cell import Cell, Parameters, State
+from memspan.cells.time_gate.equations import TimeGate
 from memspan.errors import ArgumentError, KernelRefusal, ShapeError
 from memspan.kernels.reference import check_values, unroll_reference
 
-KERNELS = ("auto", "reference", "cpu")
-KernelName = Literal["auto", "reference", "cpu"]
+KERNELS = ("auto", "reference", "cpu", "sparse")
+KernelName = Literal["auto", "reference", "cpu", "sparse"]
+SPARSE_SHARE = 0.5
+"""Open share below which computing open units only is faster, measured by ``memspan bench gate``."""
 
 
 class Unrolled(NamedTuple):
@@ -49,24 +52,66 @@ def choose(
     device: torch.device | str = "cpu",
     kernel: str = "auto",
     return_gates: bool = False,
+    moving: bool = False,
+    row_times: bool = False,
+    resets: bool = False,
 ) -> Choice:
     """Return the kernel for a case, and why. It depends on the cell, dtype and device: never on R, T or B.
 
+    Args:
+        moving: whether derivatives by the times are wanted.
+        row_times: whether every row has times of its own.
+        resets: whether there are resets.
+
     Raises:
-        KernelRefusal: ``kernel="cpu"`` was asked for and cannot serve the case.
+        KernelRefusal: ``kernel="cpu"`` or ``"sparse"`` was asked for and cannot serve the case.
     """
     if kernel not in KERNELS:
         raise ArgumentError(f"kernel={kernel!r}: expected one of {', '.join(KERNELS)}")
     if kernel == "reference":
         return Choice("reference", "asked for")
-    refusal = _refusal(cell, dtype, torch.device(device), return_gates)
-    if refusal is None:
-        return Choice("cpu", "asked for" if kernel == "cpu" else "float32 on the CPU")
-    if kernel == "cpu":
+    refusal = _refusal(cell, dtype, torch.device(device), return_gates, moving)
+    dense = _dense_reason(cell, row_times, resets)
+    if kernel == "sparse":
+        refusal = refusal or dense
+    if refusal is not None and kernel != "auto":
         raise KernelRefusal(
-            f"the CPU kernel cannot serve this call: {refusal}; take kernel='reference' or 'auto'"
+            f"the {kernel} kernel cannot serve this call: {refusal}; take kernel='reference' or 'auto'"
         )
-    return Choice("reference", refusal)
+    if refusal is not None:
+        return Choice("reference", refusal)
+    if kernel != "auto":
+        return Choice(kernel, "asked for")
+    return _by_share(cell, dense)
+
+
+def _by_share(cell: Cell, dense: str | None) -> Choice:
+    """Choose between all units and open ones by the share of time that the clocks' scheme keeps them open.
+
+    The share is the scheme's and not the present clocks': so it is the same for a replica alone and in a pack,
+    and does not change during a run.
+    """
+    if not isinstance(cell, TimeGate):
+        return Choice("cpu", "float32 on the CPU")
+    if dense is not None:
+        return Choice("cpu", f"float32 on the CPU; all units, as {dense}")
+    share = cell.open_share
+    if share >= SPARSE_SHARE:
+        return Choice("cpu", f"float32 on the CPU; all units, as {share:.0%} are expected to be open")
+    return Choice("sparse", f"float32 on the CPU; open units only, {share:.1%} are expected to be open")
+
+
+def _dense_reason(cell: Cell, row_times: bool, resets: bool) -> str | None:
+    """Return why open units alone cannot be computed, or None."""
+    if not isinstance(cell, TimeGate):
+        return f"{type(cell).__name__} has no time gate"
+    if cell.leak:
+        return f"a leak of {cell.leak:g} moves closed units too"
+    if row_times:
+        return "every row has times of its own"
+    if resets:
+        return "a reset moves closed units too"
+    return "torch.compile wants sizes beforehand" if torch.compiler.is_compiling() else None
 
 
 def _look_for_cpu(name: str) -> bool:
@@ -83,18 +128,23 @@ def _has_cpu_room(name: str) -> bool:
     return _FUSED[name]
 
 
-def _refusal(cell: Cell, dtype: torch.dtype, device: torch.device, return_gates: bool) -> str | None:
+def _refusal(
+    cell: Cell, dtype: torch.dtype, device: torch.device, return_gates: bool, moving: bool
+) -> str | None:
     """Return why the CPU kernel cannot serve a case, or None."""
     if device.type != "cpu":
         return f"the tensors are on {device.type}, the kernel runs on the CPU"
     if dtype != torch.float32:
         return f"the dtype is {str(dtype).removeprefix('torch.')}, the kernel computes in float32"
-    if cell.name not in CELLS or type(cell) is not CELLS.resolve(cell.name):
-        return f"{type(cell).__name__} is not a cell of the registry"
-    if not _has_cpu_room(cell.name):
-        return f"there is no {room_of(cell.name)}.cpu, the part of a cell that the kernel needs"
+    inner = cell.cell if type(cell) is TimeGate else cell
+    if inner.name not in CELLS or type(inner) is not CELLS.resolve(inner.name):
+        return f"{type(inner).__name__} is not a cell of the registry"
+    if not _has_cpu_room(inner.name):
+        return f"there is no {room_of(inner.name)}.cpu, the part of a cell that the kernel needs"
     if return_gates:
         return "gates are returned by the reference only"
+    if moving and type(cell) is TimeGate:
+        return "derivatives by the times go through the reference only"
     if forward_ad._current_level >= 0:
         return "forward-mode derivatives go through the reference only"
     return None
@@ -127,7 +177,7 @@ def unroll(
         lengths: outputs past a row's end are 0, its last state is that of its true end.
         resets: true at t: the state is zero before step t.
         outputs: ``"all"`` steps or the ``"last"`` of every row.
-        kernel: ``"auto"``, ``"reference"`` or ``"cpu"``.
+        kernel: ``"auto"``, ``"reference"``, ``"cpu"``, or ``"sparse"``: under a time gate, open units only.
         chunk: keep states only every so many steps and run forward again during backward; 0 keeps every
             state; None decides by memory.
 
@@ -142,11 +192,15 @@ def unroll(
     _check(cell, p, x, state, times, lengths, resets)
     times = cell.clock(times, x.shape[1], x.device)
     like = p["weight_hh"]
-    choice = choose(cell, dtype=like.dtype, device=like.device, kernel=kernel, return_gates=return_gates)
+    moving = times is not None and times.requires_grad
+    choice = choose(
+        cell, dtype=like.dtype, device=like.device, kernel=kernel, return_gates=return_gates, moving=moving,
+        row_times=times is not None and times.dim() > 1, resets=resets is not None,
+    )  # fmt: skip
     if lengths is not None:
         lengths = lengths.to(device=like.device, dtype=torch.int64)
-    if choice.kernel == "cpu":
-        return _through_cpu(cell, p, x, state, lengths, resets, outputs, return_states, chunk, choice)
+    if choice.kernel != "reference":
+        return _through_cpu(cell, p, x, state, times, lengths, resets, outputs, return_states, chunk, choice)
     if state is None:
         state = cell.initial_state(x.shape[0], x.shape[2], like=like)
     if not torch.compiler.is_compiling() and not is_functorch_wrapped_tensor(x):
@@ -164,8 +218,8 @@ def unroll(
 
 
 def _through_cpu(
-    cell: Cell, p: Parameters, x: Tensor, state: State | None, lengths: Tensor | None, resets: Tensor | None,
-    outputs: str, return_states: bool, chunk: int | None, choice: Choice,
+    cell: Cell, p: Parameters, x: Tensor, state: State | None, times: Tensor | None,
+    lengths: Tensor | None, resets: Tensor | None, outputs: str, return_states: bool, chunk: int | None, choice: Choice,
 ) -> Unrolled:  # fmt: skip
     """Call the custom operator and name what it returns."""
     from memspan.kernels.cpu import ops
@@ -173,13 +227,11 @@ def _through_cpu(
     keep = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *(state or ()), *p.values()))
     want_all = outputs == "all" or return_states
     carried = return_states and len(cell.states) > 1
-    given = (
-        x, None if state is None else torch.stack(state),
-        p["weight_ih"], p["weight_hh"], p.get("bias_ih"), p.get("bias_hh"),
-    )  # fmt: skip
+    given = (x, None if state is None else torch.stack(state), *ops.operands(cell, p))
+    times = times if isinstance(cell, TimeGate) else None
     every, last, others, _ = ops.call_unroll(
         *given,
-        lengths, resets, ops.variant_of(cell), want_all, carried, keep, -1 if chunk is None else chunk,
+        times, lengths, resets, ops.variant_of(cell, choice.kernel == "sparse"), want_all, carried, keep, -1 if chunk is None else chunk,
     )  # fmt: skip
     parts = last.unbind(0)
     states = None

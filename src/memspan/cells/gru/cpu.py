@@ -30,6 +30,12 @@ def forward(z, h, s):
 
 
 @nb.njit
+def again(saved, h, s):
+    """Return h' once more, from what forward saved."""
+    return saved[3] + saved[2] * (h - saved[3]), ()
+
+
+@nb.njit
 def backward(saved, s, h, new, dh, ds):
     """Return the gradients of z, the direct part of that of h, and those of s."""
     hn, r, u, n = saved

@@ -29,6 +29,13 @@ def forward(z, h, s):
 
 
 @nb.njit
+def again(saved, h, s):
+    """Return h' and the carried states once more, from the gates that forward saved."""
+    c = saved[1] * s[0] + saved[0] * saved[2]
+    return saved[3] * tanh(c), (c,)
+
+
+@nb.njit
 def backward(saved, s, h, new, dh, ds):
     """Return the gradients of z, the direct part of that of h, and those of s."""
     i, f, g, o, c = saved

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 
 import numpy as np
 import torch
@@ -88,6 +89,11 @@ class TimeGate(Cell):
         """Draw the clocks by the gate's scheme."""
         drawn = self.initial.draw(stream(seed, "initial clocks"), self.hidden_size)
         return self.cell.own_initial(seed) | clock_parameters(*drawn)
+
+    @functools.cached_property
+    def open_share(self) -> float:
+        """Share of time a unit is expected to be open at leak 0: the mean r of clocks the scheme draws."""
+        return float(self.initial.draw(stream(0, "open share"), self.hidden_size).open_ratio.mean())
 
     def clock(self, times: Tensor | None, steps: int, device: torch.device) -> Tensor:
         """Return checked times, or 0, 1, 2, … where none are given."""

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -82,36 +83,44 @@ def cache_folder() -> Path:
     return temporary
 
 
-def _digest(module: str) -> str:
+def _digest(room: str) -> str:
     """Return the hash of a module's source: an outside pair that changes makes its kernel new."""
-    found = importlib.util.find_spec(module)
+    found = importlib.util.find_spec(room)
     source = b"" if found is None or found.origin is None else Path(found.origin).read_bytes()
     return hashlib.sha256(source).hexdigest()[:16]
 
 
-def _write(spec: Spec, folder: Path) -> Path:
+def _write(name: str, text: str, folder: Path) -> Path:
     """Write one module whole or not at all, so that processes may start at once."""
-    path = folder / f"memspan_kernel_{spec.variant}.py"
-    text = module_text(spec) + f"\n\n# {spec.room}: {_digest(spec.room)}\n"
+    path = folder / f"{name}.py"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
-        handle, name = tempfile.mkstemp(dir=folder, suffix=".tmp")
+        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        os.replace(name, path)
+        os.replace(temporary, path)
     return path
 
 
-def load(spec: Spec) -> ModuleType:
-    """Return the module of one cell's kernel, written and imported on first use."""
+def module(name: str, text: Callable[[], str]) -> ModuleType:
+    """Return a generated module by name, written and imported on first use."""
     with _LOCK:
-        if spec.variant not in _LOADED:
-            path = _write(spec, cache_folder())
-            name = path.stem
+        if name not in _LOADED:
+            path = _write(name, text(), cache_folder())
             found = importlib.util.spec_from_file_location(name, path)
             assert found is not None
             assert found.loader is not None
-            module = importlib.util.module_from_spec(found)
-            sys.modules[name] = module
-            found.loader.exec_module(module)
-            _LOADED[spec.variant] = module
-        return _LOADED[spec.variant]
+            made = importlib.util.module_from_spec(found)
+            sys.modules[name] = made
+            found.loader.exec_module(made)
+            _LOADED[name] = made
+        return _LOADED[name]
+
+
+def name_of(spec: Spec) -> str:
+    """Return the name of the module of one cell's kernel."""
+    return f"memspan_kernel_{spec.variant}"
+
+
+def load(spec: Spec) -> ModuleType:
+    """Return the module of one cell's kernel."""
+    return module(name_of(spec), lambda: f"{module_text(spec)}\n\n# {spec.room}: {_digest(spec.room)}\n")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from memspan.kernels.cpu import cache, memory, threads
 from memspan.kernels.cpu.jobs import FIELDS, PLACE, records
@@ -54,6 +55,7 @@ class Plan:
     chunked: int  # steps between kept borders, 0: every state is kept
     resets: bool
     ragged: bool
+    row_times: bool = False  # a timestamp for every row and step, instead of one for all rows
 
     @functools.cached_property
     def rows(self) -> int:
@@ -85,7 +87,7 @@ class Plan:
     @functools.cached_property
     def lr(self) -> int:
         """Floats of a row of the record."""
-        return self.spec.saved * self.spec.units(self.H)
+        return self.spec.record * self.spec.units(self.H)
 
     @functools.cached_property
     def lw(self) -> int:
@@ -96,6 +98,16 @@ class Plan:
     def ld(self) -> int:
         """Floats of a row of dh."""
         return max(self.spec.units(self.H), self.spec.wide(self.H)) + 16
+
+    @functools.cached_property
+    def lk(self) -> int:
+        """Floats of a row of openness where every row has its own, else 0."""
+        return self.spec.units(self.H) if self.row_times else 0
+
+    @functools.cached_property
+    def openness(self) -> int:
+        """Floats that hold the openness of one step."""
+        return (self.rows if self.row_times else 1) * self.spec.units(self.H) if self.spec.gated else 0
 
     @functools.cached_property
     def window(self) -> dict[str, int]:
@@ -131,6 +143,7 @@ class Plan:
             "start": max(1, self.V) * s.slots * units,
             "starts": 2 * self.rows,
             "z": 8 * s.slots * s.blocks * s.lanes,
+            "open": self.openness,
         }
         return sizes if self.keep and not self.chunked else sizes | self.window
 
@@ -144,6 +157,9 @@ class Plan:
             "dh": self.rows * self.ld,
             "ds": self.rows * self.ld * len(s.carried),
             "counts": 2 * self.ring,
+            "open": self.openness,
+            "d_open": self.openness,
+            **self.own_sums,
         }
         if dx:
             sizes |= {"panels_x": columns * s.from_x * units, "dx_row": self.rows * columns}
@@ -151,10 +167,17 @@ class Plan:
         return base | sizes
 
     @functools.cached_property
+    def own_sums(self) -> dict[str, int]:
+        """Sums of the gradients of a cell's own parameters and of its clocks, the latter in float64."""
+        units = self.spec.units(self.H)
+        return {"own_sum": self.spec.own * units, "clock_sum": 6 * units if self.spec.gated else 0}
+
+    @functools.cached_property
     def unit_gradients(self) -> dict[str, int]:
         """Sums of weight gradients of one unit."""
         units = self.spec.units(self.H)
         sizes = {"dw": self.spec.from_h * units * self.ld, "dw_x": (1 + self.D) * self.lw}
+        sizes |= self.own_sums
         return sizes | ({"d_table": self.V * self.lw} if self.V else {})
 
     @functools.cached_property
@@ -188,7 +211,7 @@ def auto_chunk(plan: Plan) -> int:
     return 0 if size <= KEEP_BYTES else round_up(math.isqrt(plan.T) + 1, plan.ring)
 
 
-def _offsets(sizes: dict[str, int]) -> tuple[dict[str, int], int]:
+def offsets(sizes: dict[str, int]) -> tuple[dict[str, int], int]:
     """Return where every part lies, one after the other on cache lines, and the bytes in all."""
     places, offset = {}, 0
     for name, size in sizes.items():
@@ -199,7 +222,7 @@ def _offsets(sizes: dict[str, int]) -> tuple[dict[str, int], int]:
 
 @dataclasses.dataclass
 class Given:
-    """The tensors of one call: contiguous, float32 (symbols and lengths int64, resets bool)."""
+    """The tensors of one call: contiguous, float32 (clocks and times float64, symbols and lengths int64)."""
 
     x: Tensor
     state: Tensor | None  # (parts, R, B, H), zero if None
@@ -207,6 +230,9 @@ class Given:
     weight_hh: Tensor
     bias_ih: Tensor | None
     bias_hh: Tensor | None
+    own: Tensor | None  # (R, vectors · H), of a cell with parameters of its own
+    clocks: Tensor | None  # (R, 4, H): periods, shifts, open ratios and the leak
+    times: Tensor | None  # (T,) or (R, T, B)
     lengths: Tensor | None
     resets: Tensor | None
 
@@ -215,12 +241,13 @@ class Given:
         return {
             "x": self.x, "resets": self.resets, "weight_ih": self.weight_ih, "weight_hh": self.weight_hh,
             "bias_ih": self.bias_ih, "bias_hh": self.bias_hh, "state": self.state,
+            "own": self.own, "clocks": self.clocks, "times": self.times,
         }  # fmt: skip
 
 
-WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "own", "clocks")
 TENSORS = (
-    "x", "resets", *WEIGHTS, "state", "outputs", "last", "states",
+    "x", "resets", *WEIGHTS, "times", "state", "outputs", "last", "states",
     "d_outputs", "d_last", "d_states", "dx", "d_state", *(f"d_{name}" for name in WEIGHTS),
 )  # fmt: skip
 OWNERS = ("nothing", *TENSORS, "order", "saved", "scratch")
@@ -244,7 +271,7 @@ class Recipe:
         return records(self.relative + np.array(addresses)[self.owner])
 
 
-def _strides(plan: Plan) -> dict[str, int]:
+def strides_of(plan: Plan) -> dict[str, int]:
     """Return the bytes from one replica to the next of every tensor a job points into."""
     s, step = plan.spec, 4 * plan.T * plan.B * plan.H
     gates, state = 4 * len(set(s.gate)) * plan.H, 4 * plan.B * plan.H
@@ -253,9 +280,20 @@ def _strides(plan: Plan) -> dict[str, int]:
         "weight_ih": gates * (plan.V or plan.D), "weight_hh": gates * plan.H,
         "bias_ih": gates, "bias_hh": gates, "state": state,
         "outputs": step, "last": state, "states": step * len(s.carried), "dx": 4 * plan.T * plan.B * plan.D,
+        "own": 4 * s.own * s.units(plan.H), "clocks": 32 * s.units(plan.H),
+        "times": 8 * plan.T * plan.B if plan.row_times else 0,
     }  # fmt: skip
-    same = ("outputs", "last", "states", "state", *WEIGHTS)
-    return strides | {f"d_{name}": strides[name] for name in same}
+    same = ("outputs", "last", "states", "state", "weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    strides |= {f"d_{name}": strides[name] for name in same}
+    return strides | {"d_own": 4 * s.own * plan.H, "d_clocks": 24 * plan.H}
+
+
+def rows_of(plan: Plan, unit: np.ndarray) -> np.ndarray:
+    """Return how many rows of the batch every unit of work has; ragged rows are dealt in turn."""
+    tile = unit % plan.tiles
+    if plan.ragged:
+        return (plan.B - 1 - tile) // plan.tiles + 1
+    return np.minimum(plan.rows, plan.B - tile * plan.rows)
 
 
 def _make_recipe(plan: Plan, backward: bool, present: tuple[bool, ...], wanted: int) -> Recipe:
@@ -270,25 +308,23 @@ def _make_recipe(plan: Plan, backward: bool, present: tuple[bool, ...], wanted: 
     for name, value in _facts(plan).items():
         put(name, value)
     put("replica", unit // plan.tiles)
-    put("rows", np.minimum(plan.rows, plan.B - unit % plan.tiles * plan.rows))
-    if plan.ragged:
-        put("rows", (plan.B - 1 - unit % plan.tiles) // plan.tiles + 1)
+    put("rows", rows_of(plan, unit))
     put("order", unit * 16 * plan.rows, "order")
     put("length", unit * 16 * plan.rows + 8 * plan.rows, "order")
-    strides = _strides(plan)
+    strides = strides_of(plan)
     for name, is_there in zip(TENSORS, present, strict=True):
         if is_there:
             field = "symbols" if name == "x" and plan.V else name
             put(field, unit // plan.tiles * strides[name], name)
     here = {name for name, is_there in zip(TENSORS, present, strict=True) if is_there}
     parts = plan.backward_scratch("dx" in here) if backward else plan.forward_scratch
-    places, share_bytes = _offsets(parts)
+    places, share_bytes = offsets(parts)
     of_share = np.repeat(np.arange(len(shares)), [last - first for first, last in shares]) * share_bytes
     for name, place in places.items():
         put(name, of_share + place, "scratch")
     total = len(shares) * share_bytes
     if "d_weight_hh" in here:
-        places, unit_bytes = _offsets(plan.unit_gradients)
+        places, unit_bytes = offsets(plan.unit_gradients)
         for name, place in places.items():
             put(name, total + unit * unit_bytes + place, "scratch")
         total += units * unit_bytes
@@ -305,11 +341,12 @@ def _facts(plan: Plan) -> dict[str, int]:
         "T": plan.T, "B": plan.B, "D": plan.D, "H": plan.H, "V": plan.V,
         "chunk": plan.chunk, "ring": plan.ring,
         "lh": 4 * plan.lh, "lr": 4 * plan.lr, "lz": 4 * (plan.lw + 16), "ld": 4 * plan.ld, "lw": 4 * plan.lw,
+        "lk": 4 * plan.lk,
         "state_part": 4 * plan.R * plan.B * plan.H,
     }  # fmt: skip
 
 
-def _order(plan: Plan, lengths: Tensor) -> np.ndarray:
+def order_of(plan: Plan, lengths: Tensor) -> np.ndarray:
     """Return (R, tiles, 2, rows): every tile's rows, longest first, dealt in turn, and their lengths."""
     table = np.zeros((plan.R, plan.tiles, 2, plan.rows), np.int64)
     given = lengths.numpy()
@@ -333,13 +370,24 @@ def _run(plan: Plan, tensors: dict[str, Tensor | None], lengths: Tensor | None, 
     addresses = [_address(tensors.get(name)) for name in TENSORS]
     wanted = torch.get_num_threads() if plan.operations(1 + backward) >= SHARED_WORK else 1
     recipe = plan.recipe(backward, tuple(map(bool, addresses)), wanted)
-    order = plan.order if lengths is None else _order(plan, lengths)
+    order = plan.order if lengths is None else order_of(plan, lengths)
     with memory.borrowed(recipe.scratch, poison) as scratch:
         jobs = recipe.jobs([0, *addresses, order.ctypes.data, saved.data_ptr(), scratch])
         entry = module.backward if backward else module.forward
         threads.run(functools.partial(entry, jobs), recipe.shares)
         if tensors.get("d_weight_hh") is not None:
             threads.run(functools.partial(module.gather, jobs), recipe.gathers)
+
+
+def padded(plan: Plan, given: Given) -> Given:
+    """Return a call's tensors with vectors of units padded to whole panels, so that none is read past."""
+    R, more = plan.R, plan.spec.units(plan.H) - plan.H
+    own, clocks = given.own, given.clocks
+    if own is not None:
+        own = functional.pad(own.view(R, plan.spec.own, plan.H), (0, more)).contiguous()
+    if clocks is not None:
+        clocks = functional.pad(clocks, (0, more), value=1.0).contiguous()
+    return dataclasses.replace(given, own=own, clocks=clocks)
 
 
 def run_forward(plan: Plan, given: Given, outputs: bool, states: bool) -> tuple[Tensor, ...]:
@@ -351,15 +399,13 @@ def run_forward(plan: Plan, given: Given, outputs: bool, states: bool) -> tuple[
     last = buffer(1 + len(s.carried), R, B, H)
     saved = buffer(R, plan.tiles, plan.saved_size)
     if R * B:
-        tensors = {**given.tensors(), "outputs": out, "last": last, "states": carried}
+        tensors = {**padded(plan, given).tensors(), "outputs": out, "last": last, "states": carried}
         _run(plan, tensors, given.lengths, saved)
     return out, last, carried, saved
 
 
-def run_backward(
-    plan: Plan, given: Given, saved: Tensor, from_above: list[Tensor | None], wants: dict[str, bool]
-) -> dict[str, Tensor]:
-    """Return the wanted gradients by name: x, state, weight_ih, weight_hh, bias_ih, bias_hh."""
+def made_gradients(plan: Plan, given: Given, wants: dict[str, bool]) -> dict[str, Tensor]:
+    """Return a tensor for every gradient; those of weights, a cell's own and clocks come together."""
     R, T, B = plan.R, plan.T, plan.B
     grads: dict[str, Tensor] = {}
     if wants["x"]:
@@ -369,11 +415,21 @@ def run_backward(
     if any(wants[name] for name in WEIGHTS):
         for name in WEIGHTS:
             like = getattr(given, name)
-            if like is not None:
+            if like is not None and name != "clocks":
                 grads[name] = buffer(*like.shape)
-    if not R * B:
+        if given.clocks is not None:
+            grads["clocks"] = torch.full((R, 3, plan.H), math.nan, dtype=torch.float64)
+    return grads
+
+
+def run_backward(
+    plan: Plan, given: Given, saved: Tensor, from_above: list[Tensor | None], wants: dict[str, bool]
+) -> dict[str, Tensor]:
+    """Return the wanted gradients by name: x, state, weight_ih, weight_hh, bias_ih, bias_hh."""
+    grads = made_gradients(plan, given, wants)
+    if not plan.R * plan.B:
         return {name: grad.zero_() for name, grad in grads.items()}
     above = dict(zip(("d_outputs", "d_last", "d_states"), from_above, strict=True))
     below = {"dx" if name == "x" else f"d_{name}": grad for name, grad in grads.items()}
-    _run(plan, {**given.tensors(), **above, **below}, given.lengths, saved)
+    _run(plan, {**padded(plan, given).tensors(), **above, **below}, given.lengths, saved)
     return grads

@@ -20,10 +20,10 @@ def module_text(spec: Spec) -> str:
     add = {rows: f"product_tile({rows}, 2, True)" for rows in spec.rows}
     gradient = {rows: f"gradient_tile({rows}, {gradient_vectors(rows)})" for rows in spec.rows}
     parts = [
-        _header(spec),
-        _dispatch("gate_rows", "a, la, start, shift, w, H, D, z", gate),
-        _dispatch("product_set_rows", "a, la, w, K, c, lc", put),
-        _dispatch("product_add_rows", "a, la, w, K, c, lc", add),
+        header(spec, "jobs", "gate_tile, gradient_tile, product_tile", "tiles"),
+        dispatch("gate_rows", "a, la, start, shift, w, H, D, z", gate),
+        dispatch("product_set_rows", "a, la, w, K, c, lc", put),
+        dispatch("product_add_rows", "a, la, w, K, c, lc", add),
         _instances("gradient_tile", gradient),
         _gradient_rows(spec),
         _pointwise_forward(spec),
@@ -33,28 +33,38 @@ def module_text(spec: Spec) -> str:
     return "\n\n\n".join(parts)
 
 
-def _header(spec: Spec) -> str:
+def header(spec: Spec, jobs: str, tiles: str, where: str) -> str:
+    """Return the imports and constants of a module, with the register tiles it takes and from where."""
     return f'''"""CPU kernel of {spec.variant}, generated; do not edit."""
 
 import numba as nb
 
-from memspan.kernels.cpu.jobs import jobs_type
-from memspan.kernels.cpu.tiles import gate_tile, gradient_tile, product_tile
+from memspan.kernels.cpu.{jobs} import jobs_type
+from memspan.kernels.cpu.{where} import {tiles}
 from memspan.simd import *
 from {spec.room} import {spec.forward} as cell_forward, {spec.backward} as cell_backward
-
+{_gate_imports(spec)}
 FAST = dict(nogil=True, boundscheck=False, error_model="numpy")
 OPTIONS = dict(FAST, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 ENTRY = nb.void(jobs_type(), nb.intp, nb.intp)
 SLOTS, FROM_H, FROM_X, BLOCKS = {spec.slots}, {spec.from_h}, {spec.from_x}, {spec.blocks}
 GATE = {spec.gate}
-SAVED, CARRIED, DIRECT = {spec.saved}, {spec.carried or (0,)}, {spec.direct}
-STATES = {1 + len(spec.carried)}
+SAVED, CARRIED, STATES = {spec.record}, {spec.places or (0,)}, {1 + len(spec.carried)}
+DIRECT, OWN, GATED = {spec.direct or spec.gated}, {spec.own}, {spec.gated}
 VB = VECTOR_BYTES
 LOG_HEAD = 64'''
 
 
-def _dispatch(name: str, arguments: str, tiles: dict[int, str]) -> str:
+def _gate_imports(spec: Spec) -> str:
+    text = ""
+    if spec.gated:
+        text += "from memspan.cells.time_gate.cpu import openness, phase, slopes\n"
+    if spec.gated and spec.again:
+        text += f"from {spec.room} import again as cell_again\n"
+    return text
+
+
+def dispatch(name: str, arguments: str, tiles: dict[int, str]) -> str:
     """A function that runs the largest tile that fits and returns how many rows that was."""
     tests = "".join(
         f"    if left >= {rows}:\n        {name}_{rows}({arguments})\n        return {rows}\n"
@@ -90,41 +100,111 @@ def _loads(base: str, indices: tuple[int, ...] | range) -> str:
     return "(" + "".join(f"vload({base} + {i} * VB), " for i in indices) + ")"
 
 
+def _own(spec: Spec) -> str:
+    """The last argument of a cell with parameters of its own."""
+    return (
+        ", (" + "".join(f"vload(j.own + {i} * 4 * units + unit), " for i in range(spec.own)) + ")"
+        if spec.own
+        else ""
+    )
+
+
+def lines(indent: int, text: list[str]) -> str:
+    """Return indented lines."""
+    return "".join(" " * indent + line + "\n" for line in text)
+
+
 def _pointwise_forward(spec: Spec) -> str:
     slots = range(0, spec.slots * spec.blocks, spec.blocks)
-    stores = "".join(f"            vstore(at + {i} * VB, saved[{i}])\n" for i in range(spec.saved))
-    z = _loads("p", slots)
-    carried = _loads("old", spec.carried)
-    return f"""{NJIT}def pointwise_forward(rows, z, h, new, lh, past, record, lr):
+    return f"""{NJIT}def pointwise_forward(j, rows, first, z, h, new, past, record, opening):
+    lh, lr, lk, units = j.lh, j.lr, j.lk, units_of(j.H)
     for r in range(rows):
         for q in range(BLOCKS):
             p = z + (r * SLOTS * BLOCKS + q) * VB
             old = past + r * lr + q * SAVED * VB
             at = record + r * lr + q * SAVED * VB
-            row = r * lh + q * VB
-            value, saved = cell_forward({z}, vload(h + row), {carried})
-            vstore(new + row, value)
-{stores}"""
+            row, unit = r * lh + q * VB, first + q * VB
+            before, carried = vload(h + row), {_loads("old", spec.places)}
+            value, saved = cell_forward({_loads("p", slots)}, before, carried{_own(spec)})
+{lines(12, _stores(spec))}"""
+
+
+def _stores(spec: Spec) -> list[str]:
+    """Write the new h and the record; under a gate the states are blends of old and new."""
+    if not spec.gated:
+        return ["vstore(new + row, value)", *_record(spec.saved)]
+    blends = [
+        "k = vload(opening + r * lk + unit)",
+        "rest = F(1.0) - k",  # at k = 0 and k = 1 this keeps the bits of the old and of the new state
+        "vstore(new + row, k * value + rest * before)",
+        *_record(spec.saved),
+    ]
+    if spec.record > spec.saved:
+        blends.append(f"vstore(at + {spec.saved} * VB, value)")
+    return blends + [
+        f"vstore(at + {place} * VB, k * saved[{part}] + rest * carried[{i}])"
+        for i, (place, part) in enumerate(zip(spec.places, spec.carried, strict=True))
+    ]
+
+
+def _record(count: int) -> list[str]:
+    return [f"vstore(at + {i} * VB, saved[{i}])" for i in range(count)]
 
 
 def _pointwise_backward(spec: Spec) -> str:
     carried = range(len(spec.carried))
-    past = _loads("old", spec.carried)
     above = "(" + "".join(f"vload(e + {i} * le), " for i in carried) + ")"
-    stores = "".join(f"            vstore(p + {i} * 4 * units, g[{i}])\n" for i in range(spec.slots))
-    stores += "            vstore(d, direct)\n" if spec.direct else ""
-    stores += "".join(f"            vstore(e + {i} * le, back[{i}])\n" for i in carried)
-    saved = _loads("at", range(spec.saved))
-    arguments = "rows, units, h, new, lh, past, record, lr, dh, ld, ds, le, dz, lz"
-    return f"""{NJIT}def pointwise_backward({arguments}):
+    return f"""{NJIT}def pointwise_backward(j, rows, h, new, past, record, dz):
+    units, lh, lr, ld, lz, lk = units_of(j.H), j.lh, j.lr, j.ld, j.lz, j.lk
+    dh, ds, le = j.dh, j.ds, j.rows * j.ld
     for r in range(rows):
         for q in range(units // LANES):
             at = record + r * lr + q * SAVED * VB
             old = past + r * lr + q * SAVED * VB
-            row = r * lh + q * VB
-            d = dh + r * ld + q * VB
-            e = ds + r * ld + q * VB
-            p = dz + r * lz + q * VB
-            h_, new_, d_ = vload(h + row), vload(new + row), vload(d)
-            g, direct, back = cell_backward({saved}, {past}, h_, new_, d_, {above})
-{stores}"""
+            row, unit = r * lh + q * VB, q * VB
+            d, e, p = dh + r * ld + unit, ds + r * ld + unit, dz + r * lz + unit
+            before, carried = vload(h + row), {_loads("old", spec.places)}
+            saved, above, from_above = {_loads("at", range(spec.saved))}, vload(d), {above}
+{lines(12, _blend_backward(spec) if spec.gated else ["value = vload(new + row)"])}{lines(12, _gradients(spec))}"""
+
+
+def _blend_backward(spec: Spec) -> list[str]:
+    """The gradient of k, and what reaches the candidates: k of what is above."""
+    carried = range(len(spec.carried))
+    lines = ["k = vload(j.open + r * lk + unit)", "rest = F(1.0) - k"]
+    if spec.again:
+        parts = (
+            f"made[{spec.carried.index(i)}]" if i in spec.carried else f"saved[{i}]"
+            for i in range(spec.saved)
+        )
+        lines += [
+            "value, made = cell_again(saved, before, carried)",
+            f"saved = ({''.join(f'{p}, ' for p in parts)})",
+        ]
+    else:
+        lines.append(f"value = vload(at + {spec.saved} * VB)")
+    terms = ["above * (value - before)"]
+    terms += [f"from_above[{i}] * (saved[{spec.carried[i]}] - carried[{i}])" for i in carried]
+    lines.append("to = j.d_open + r * lk + unit")
+    lines.append(f"vstore(to, vload(to) + {' + '.join(terms)})")
+    lines.append(
+        f"kept, kept_parts = rest * above, ({''.join(f'rest * from_above[{i}], ' for i in carried)})"
+    )
+    lines.append(f"above, from_above = k * above, ({''.join(f'k * from_above[{i}], ' for i in carried)})")
+    return lines
+
+
+def _gradients(spec: Spec) -> list[str]:
+    made = "g, direct, back" + (", own" if spec.own else "")
+    lines = [f"{made} = cell_backward(saved, carried, before, value, above, from_above{_own(spec)})"]
+    lines += [f"vstore(p + {i} * 4 * units, g[{i}])" for i in range(spec.slots)]
+    if spec.gated:
+        lines.append(f"vstore(d, kept{' + direct' if spec.direct else ''})")
+    elif spec.direct:
+        lines.append("vstore(d, direct)")
+    for i in range(len(spec.carried)):
+        lines.append(f"vstore(e + {i} * le, back[{i}]{f' + kept_parts[{i}]' if spec.gated else ''})")
+    for i in range(spec.own):
+        lines.append(f"to = j.own_sum + {i} * 4 * units + unit")
+        lines.append(f"vstore(to, vload(to) + own[{i}])")
+    return lines

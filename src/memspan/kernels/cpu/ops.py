@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,53 +14,96 @@ from torch.nn import Parameter
 
 from memspan import simd
 from memspan.cells import CELLS
-from memspan.cells.cell import Cell
-from memspan.kernels.cpu import engine
-from memspan.kernels.cpu.spec import Spec, spec_for
+from memspan.cells.cell import Cell, Parameters
+from memspan.cells.time_gate.equations import CLOCKS, TimeGate
+from memspan.kernels.cpu import engine, sparse_engine
+from memspan.kernels.cpu.spec import Spec, spec_for, under_gate
 from memspan.kernels.reference import check_values, unroll_reference
 
-GRADIENTS = ("x", "state", "weight_ih", "weight_hh", "bias_ih", "bias_hh")
+GRADIENTS = ("x", "state", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "own", "clocks")
+TENSORS = (*GRADIENTS, "times", "lengths", "resets")
+COUNT = len(TENSORS)
+SPARSE = "/sparse"
+AXES = (0, 1, *[0] * (COUNT - 2))  # where every tensor has its replicas
 
 
-def variant_of(cell: Cell) -> str:
-    """Return the name under which an operator finds the cell's equations again."""
+def variant_of(cell: Cell, sparse: bool = False) -> str:
+    """Return the name under which an operator finds the cell's equations again, and which kernel is meant."""
+    if sparse:
+        return variant_of(cell) + SPARSE
+    if isinstance(cell, TimeGate):
+        return f"{variant_of(cell.cell)}@{cell.leak!r}"
     return f"{cell.name}:{getattr(cell, 'nonlinearity', '')}"
 
 
 def cell_of(variant: str, D: int, H: int, biases: int) -> Cell:
     """Return the cell of a variant."""
-    name, nonlinearity = variant.split(":")
+    inner, gated, leak = variant.removesuffix(SPARSE).partition("@")
+    name, nonlinearity = inner.split(":")
     extra = {"nonlinearity": nonlinearity} if nonlinearity else {}
-    return CELLS.resolve(name)(D, H, biases=biases, **extra)
+    cell: Cell = CELLS.resolve(name)(D, H, biases=biases, **extra)
+    return TimeGate(cell, float(leak)) if gated else cell
 
 
-_SPECS: dict[str, Spec] = {}
+def own_shapes(cell: Cell) -> dict[str, int]:
+    """Return name → size of the parameters that are neither weights nor biases nor clocks."""
+    inner = cell.cell if isinstance(cell, TimeGate) else cell
+    shapes = inner.parameter_shapes().items()
+    return {name: shape[0] for name, shape in shapes if not name.startswith(("weight_", "bias_"))}
 
 
-def _spec(variant: str) -> Spec:
-    if variant not in _SPECS:
-        _SPECS[variant] = spec_for(cell_of(variant, 1, 1, 0), simd.LANES)
-    return _SPECS[variant]
+def operands(cell: Cell, p: Parameters) -> tuple[Tensor | None, ...]:
+    """Return what an operator takes of a cell's parameters: weights, biases, its own in one row, clocks."""
+    own = list(own_shapes(cell))
+    return (
+        p["weight_ih"], p["weight_hh"], p.get("bias_ih"), p.get("bias_hh"),
+        torch.cat([p[name] for name in own], -1) if own else None,
+        torch.stack([p[name] for name in CLOCKS], -2) if isinstance(cell, TimeGate) else None,
+    )  # fmt: skip
 
 
-def _plan(
-    x: Tensor, weight_ih: Tensor, weight_hh: Tensor, lengths: Tensor | None, resets: Tensor | None,
-    variant: str, keep: bool, chunk: int,
-) -> engine.Plan:  # fmt: skip
+def parameters(cell: Cell, given: Sequence[Tensor | None]) -> Parameters:
+    """Return the parameters of ``operands`` by name again."""
+    *weights, own, clocks = given
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    p = {name: value for name, value in zip(names, weights, strict=True) if value is not None}
+    if own is not None:
+        p |= dict(zip(own_shapes(cell), own.split(list(own_shapes(cell).values()), -1), strict=True))
+    if clocks is not None:
+        p |= dict(zip(CLOCKS, clocks.unbind(-2), strict=True))
+    return p
+
+
+_SPECS: dict[tuple[str, bool], Spec] = {}
+
+
+def _spec(plain: str, gated: bool) -> Spec:
+    if (plain, gated) not in _SPECS:
+        spec = spec_for(cell_of(plain, 1, 1, 0), simd.LANES)
+        _SPECS[plain, gated] = under_gate(spec) if gated else spec
+    return _SPECS[plain, gated]
+
+
+def _plan(given: Sequence[Any], variant: str, keep: bool, chunk: int) -> engine.Plan:
+    x, weight_ih, weight_hh = given[0], given[2], given[3]
+    times, lengths, resets = given[8:]
     R, T, B, *size = x.shape
     D, V = (size[0], 0) if size else (0, weight_ih.shape[-1])
     facts = (R, T, B, D, weight_hh.shape[-1], V)
     make = _cached_plan if all(type(size) is int for size in facts) else _make_plan
-    return make(variant, facts, keep, chunk, resets is not None, lengths is not None)
+    ragged, row_times = lengths is not None, times is not None and times.dim() > 1
+    return make(variant, facts, keep, chunk, resets is not None, ragged, row_times)
 
 
 def _make_plan(
     variant: str, facts: tuple[int, int, int, int, int, int], keep: bool, chunk: int,
-    resets: bool, ragged: bool,
+    resets: bool, ragged: bool, row_times: bool,
 ) -> engine.Plan:  # fmt: skip
     """Return the plan of a shape; a chunk below 0 is decided by memory."""
-    plan = engine.Plan(_spec(variant), *facts, keep, 0, resets, ragged)
-    steps = 0 if not keep else engine.auto_chunk(plan) if chunk < 0 else chunk
+    plan = engine.Plan(
+        _spec(variant.partition("@")[0], "@" in variant), *facts, keep, 0, resets, ragged, row_times
+    )
+    steps = 0 if not keep or variant.endswith(SPARSE) else engine.auto_chunk(plan) if chunk < 0 else chunk
     return dataclasses.replace(plan, chunked=engine.round_up(steps, plan.ring)) if steps else plan
 
 
@@ -68,39 +112,67 @@ _cached_plan = functools.lru_cache(maxsize=512)(_make_plan)
 
 def _unroll(
     x: Tensor, state: Tensor | None, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None,
-    bias_hh: Tensor | None, lengths: Tensor | None, resets: Tensor | None,
+    bias_hh: Tensor | None, own: Tensor | None, clocks: Tensor | None, times: Tensor | None,
+    lengths: Tensor | None, resets: Tensor | None,
     variant: str, outputs: bool, states: bool, keep: bool, chunk: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """Unroll a cell; return outputs, last states, carried states, and what backward needs."""
-    plan = _plan(x, weight_ih, weight_hh, lengths, resets, variant, keep, chunk)
-    given = _given(x, state, weight_ih, weight_hh, bias_ih, bias_hh, lengths, resets)
-    made = engine.run_forward(plan, given, outputs, states)
+    tensors = (
+        x, state, weight_ih, weight_hh, bias_ih, bias_hh, own, clocks, times, lengths, resets,
+    )  # fmt: skip
+    plan = _plan(tensors, variant, keep, chunk)
+    run = sparse_engine.run_forward if variant.endswith(SPARSE) else engine.run_forward
+    made = run(plan, _given(tensors, variant), outputs, states)
     return made[0], made[1], made[2], made[3]
 
 
 def _gradients(
     d_outputs: Tensor | None, d_last: Tensor | None, d_states: Tensor | None, saved: Tensor,
     x: Tensor, state: Tensor | None, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None,
-    bias_hh: Tensor | None, lengths: Tensor | None, resets: Tensor | None,
+    bias_hh: Tensor | None, own: Tensor | None, clocks: Tensor | None, times: Tensor | None,
+    lengths: Tensor | None, resets: Tensor | None,
     variant: str, chunk: int, wants: list[bool],
 ) -> list[Tensor]:  # fmt: skip
     """Return the gradients of ``GRADIENTS``; an empty tensor where one is not wanted."""
-    plan = _plan(x, weight_ih, weight_hh, lengths, resets, variant, True, chunk)
-    given = _given(x, state, weight_ih, weight_hh, bias_ih, bias_hh, lengths, resets)
+    tensors = (
+        x, state, weight_ih, weight_hh, bias_ih, bias_hh, own, clocks, times, lengths, resets,
+    )  # fmt: skip
+    plan, given = _plan(tensors, variant, True, chunk), _given(tensors, variant)
     want = dict(zip(GRADIENTS, wants, strict=True))
     from_above = [None if d is None else d.contiguous() for d in (d_outputs, d_last, d_states)]
-    grads = engine.run_backward(plan, given, saved, from_above, want)
+    run = sparse_engine.run_backward if variant.endswith(SPARSE) else engine.run_backward
+    grads = run(plan, given, saved, from_above, want)
+    if clocks is not None and given.clocks is not None and want["clocks"]:
+        grads["clocks"] = _back_to_logarithms(given.clocks, grads["clocks"]).to(clocks.dtype)
     return [grads[name] if want[name] else weight_hh.new_empty(0) for name in GRADIENTS]
 
 
-def _given(x: Tensor, *rest: Tensor | None) -> engine.Given:
-    lengths = rest[5]
-    if not x.dtype.is_floating_point:
-        x = x.to(torch.int64)
-    weight_ih = cast(Tensor, rest[1])
-    check_values(x, weight_ih.shape[-1], lengths)
-    whole: list[Any] = [None if t is None else t.contiguous() for t in rest]
-    return engine.Given(x.contiguous(), *whole)
+def _given(tensors: Sequence[Tensor | None], variant: str) -> engine.Given:
+    """Return a call's tensors as the kernel reads them."""
+    made: dict[str, Any] = {
+        n: None if t is None else t.contiguous() for n, t in zip(TENSORS, tensors, strict=True)
+    }
+    if not made["x"].dtype.is_floating_point:
+        made["x"] = made["x"].to(torch.int64)
+    check_values(made["x"], made["weight_ih"].shape[-1], made["lengths"])
+    if made["clocks"] is not None:
+        made["clocks"] = _clocks(
+            made["clocks"].double(), float(variant.removesuffix(SPARSE).partition("@")[2])
+        )
+        made["times"] = made["times"].to(torch.float64)
+    return engine.Given(**made)
+
+
+def _clocks(clocks: Tensor, leak: float) -> Tensor:
+    """Return periods, shifts, open ratios and the leak (R, 4, H) of the parameters that stand for them."""
+    period, shift, ratio = clocks[:, 0].exp(), clocks[:, 1], clocks[:, 2].sigmoid()
+    return torch.stack([period, shift, ratio, torch.full_like(shift, leak)], 1)
+
+
+def _back_to_logarithms(clocks: Tensor, grads: Tensor) -> Tensor:
+    """Return the gradients of the clocks' parameters from those of periods, shifts and open ratios."""
+    period, _, ratio, _ = clocks.unbind(1)
+    return grads * torch.stack([period, torch.ones_like(period), ratio * (1 - ratio)], 1)
 
 
 unroll_op = torch.library.custom_op("memspan::unroll", _unroll, mutates_args=(), device_types="cpu")
@@ -111,43 +183,42 @@ unroll_backward_op = torch.library.custom_op(
 
 @unroll_op.register_fake
 def _(  # type: ignore[no-untyped-def]
-    x, state, weight_ih, weight_hh, bias_ih, bias_hh, lengths, resets, variant, outputs, states, keep, chunk
-):
-    plan = _plan(x, weight_ih, weight_hh, lengths, resets, variant, keep, chunk)
+    x, state, weight_ih, weight_hh, bias_ih, bias_hh, own, clocks, times, lengths, resets,
+    variant, outputs, states, keep, chunk,
+):  # fmt: skip
+    tensors = (
+        x, state, weight_ih, weight_hh, bias_ih, bias_hh, own, clocks, times, lengths, resets,
+    )  # fmt: skip
+    plan = _plan(tensors, variant, keep, chunk)
     R, T, B, H = plan.R, plan.T, plan.B, plan.H
     return (
         weight_hh.new_empty((R, T, B, H) if outputs else (0,)),
         weight_hh.new_empty((1 + len(plan.spec.carried), R, B, H)),
         weight_hh.new_empty((R, len(plan.spec.carried), T, B, H) if states else (0,)),
-        weight_hh.new_empty((R, plan.tiles, plan.saved_size)),
+        weight_hh.new_empty((R, plan.tiles, _saved_size(plan, variant))),
     )
+
+
+def _saved_size(plan: engine.Plan, variant: str) -> Any:
+    """Return the floats a unit of work keeps; those of a sparse one follow from its clocks."""
+    if variant.endswith(SPARSE) and plan.keep:
+        return torch.library.get_ctx().new_dynamic_size()
+    return 0 if variant.endswith(SPARSE) else plan.saved_size
 
 
 @unroll_backward_op.register_fake
 def _(  # type: ignore[no-untyped-def]
-    d_outputs,
-    d_last,
-    d_states,
-    saved,
-    x,
-    state,
-    weight_ih,
-    weight_hh,
-    bias_ih,
-    bias_hh,
-    lengths,
-    resets,
-    variant,
-    chunk,
-    wants,
-):
-    given = (x, state, weight_ih, weight_hh, bias_ih, bias_hh)
+    d_outputs, d_last, d_states, saved,
+    x, state, weight_ih, weight_hh, bias_ih, bias_hh, own, clocks, times, lengths, resets,
+    variant, chunk, wants,
+):  # fmt: skip
+    given = (x, state, weight_ih, weight_hh, bias_ih, bias_hh, own, clocks)
     return [weight_hh.new_empty(t.shape if w else (0,)) for t, w in zip(given, wants, strict=True)]
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    ctx.save_for_backward(*inputs[:8], output[3])
-    ctx.options = inputs[8:]
+    ctx.save_for_backward(*inputs[:COUNT], output[3])
+    ctx.options = inputs[COUNT:]
     ctx.mark_non_differentiable(output[3])
     ctx.set_materialize_grads(False)
 
@@ -157,47 +228,47 @@ def _backward(
 ) -> tuple[Tensor | None, ...]:
     *given, saved = ctx.saved_tensors
     variant, outputs, states, _, chunk = ctx.options
-    wants = [bool(want) for want in ctx.needs_input_grad[:6]]
+    wants = [bool(want) for want in ctx.needs_input_grad[: len(GRADIENTS)]]
     made = call_backward(
         d_outputs if outputs else None, d_last, d_states if states else None, saved, *given,
         variant, chunk, wants,
     )  # fmt: skip
-    return (*(grad if want else None for grad, want in zip(made, wants, strict=True)), *([None] * 7))
+    return (*(grad if want else None for grad, want in zip(made, wants, strict=True)), *([None] * 8))
 
 
 unroll_op.register_autograd(_backward, setup_context=_setup)
 
 
 def _setup_twice(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-    ctx.save_for_backward(*inputs[:3], *inputs[4:12])
-    ctx.variant, ctx.wants = inputs[12], inputs[14]
+    ctx.save_for_backward(*inputs[:3], *inputs[4 : 4 + COUNT])
+    ctx.variant, ctx.wants = inputs[4 + COUNT], inputs[6 + COUNT]
 
 
 def _backward_twice(ctx: Any, above: list[Tensor | None]) -> tuple[Any, ...]:
     """Differentiate the gradients: those of the reference loop, which are the same function."""
-    tensors, wants = ctx.saved_tensors, ctx.wants
-    lengths, resets = tensors[9:]
-    floats = [t is not None and t.dtype.is_floating_point for t in tensors[:9]]
-    inputs = [t for t, use in zip(tensors[:9], floats, strict=True) if use]
+    fixed, wants = ctx.saved_tensors[-3:], ctx.wants
+    tensors = ctx.saved_tensors[:-3]
+    floats = [t is not None and t.dtype.is_floating_point for t in tensors]
+    inputs = [t for t, use in zip(tensors, floats, strict=True) if use]
 
     def gradients(*inputs: Tensor) -> tuple[Tensor, ...]:
         left = iter(inputs)
-        whole = [next(left) if use else t for t, use in zip(tensors[:9], floats, strict=True)]
-        found = _reference_gradients(ctx.variant, whole[:3], whole[3:], lengths, resets)
+        whole = [next(left) if use else t for t, use in zip(tensors, floats, strict=True)]
+        found = _reference_gradients(ctx.variant, whole[:3], whole[3:], *fixed)
         return tuple(g for g, want in zip(found, wants, strict=True) if want and g is not None)
 
     pull = torch.func.vjp(gradients, *inputs)[1]
     found = iter(pull(tuple(g for g, want in zip(above, wants, strict=True) if want)))
     grads: list[Any] = [next(found) if use else None for use in floats]
-    return (*grads[:3], None, *grads[3:], None, None, None, None, None)
+    return (*grads[:3], None, *grads[3:], *([None] * 6))
 
 
 def _reference_gradients(
-    variant: str, above: list[Tensor | None], given: list[Any], lengths: Tensor | None, resets: Tensor | None
-) -> list[Tensor | None]:
-    """Return the gradients of x, state, weights and biases, as the reference loop gives them."""
-    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    biases = sum(b is not None for b in given[4:])
+    variant: str, above: list[Tensor | None], given: list[Any], times: Tensor | None,
+    lengths: Tensor | None, resets: Tensor | None,
+) -> list[Tensor | None]:  # fmt: skip
+    """Return the gradients of ``GRADIENTS`` as the reference loop gives them."""
+    biases = sum(b is not None for b in given[4:6])
     cell = cell_of(variant, given[2].shape[-1], given[3].shape[-1], biases)
     used = [t is not None and t.dtype.is_floating_point for t in given]
     d_outputs, d_last, d_states = above
@@ -205,13 +276,13 @@ def _reference_gradients(
     def forward(*inputs: Tensor) -> tuple[Tensor, ...]:
         left = iter(inputs)
         x, state, *weights = [next(left) if use else t for t, use in zip(given, used, strict=True)]
-        p = {name: value for name, value in zip(names, weights, strict=True) if value is not None}
+        p = parameters(cell, weights)
         if state is None:
             state = x.new_zeros(
                 (len(cell.states), x.shape[0], x.shape[2], cell.hidden_size), dtype=given[3].dtype
             )
         every, last, states, _ = unroll_reference(
-            cell, p, x, tuple(state.unbind(0)), lengths=lengths, resets=resets
+            cell, p, x, tuple(state.unbind(0)), times=times, lengths=lengths, resets=resets
         )
         out = [torch.stack(last)] if d_last is not None else []
         if d_outputs is not None:
@@ -246,10 +317,22 @@ def _unfold(tensor: Tensor, size: int, axis: int) -> tuple[Tensor, int]:
     return tensor.unflatten(axis, (size, tensor.shape[axis] // size)), axis
 
 
+def _fold_call(tensors: Sequence[Any], dims: Sequence[int | None], size: int) -> list[Any]:
+    """Fold the tensors of a call; times that all members and rows share stay as they are."""
+    folded = [_fold(t, d, size, axis) for t, d, axis in zip(tensors, dims, AXES, strict=True)]
+    times, dim = tensors[8], dims[8]
+    if times is None or (dim is None and times.dim() == 1):
+        folded[8] = times
+    elif times.dim() == 2:
+        R, T, B = folded[0].shape[:3]
+        times = times.movedim(dim, 0).reshape(size, 1, T, 1)
+        folded[8] = times.expand(size, R // size, T, B).reshape(R, T, B)
+    return folded
+
+
 def _vmap(info: Any, in_dims: Any, *args: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
-    axes = (0, 1, 0, 0, 0, 0, 0, 0)
-    folded = [_fold(t, d, info.batch_size, axis) for t, d, axis in zip(args, in_dims, axes, strict=False)]
-    made = call_unroll(*folded, *args[8:])
+    folded = _fold_call(args[:COUNT], in_dims[:COUNT], info.batch_size)
+    made = call_unroll(*folded, *args[COUNT:])
     parts = [_unfold(t, info.batch_size, axis) for t, axis in zip(made, (0, 1, 0, 0), strict=True)]
     return tuple(part[0] for part in parts), tuple(part[1] for part in parts)
 
@@ -258,10 +341,13 @@ unroll_op.register_vmap(_vmap)
 
 
 def _vmap_backward(info: Any, in_dims: Any, *args: Any) -> tuple[list[Tensor], list[int]]:
-    axes = (0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0)
-    folded = [_fold(t, d, info.batch_size, axis) for t, d, axis in zip(args, in_dims, axes, strict=False)]
-    made = call_backward(*folded, *args[12:])
-    parts = [_unfold(t, info.batch_size, axis) for t, axis in zip(made, (0, 1, 0, 0, 0, 0), strict=True)]
+    above = [
+        _fold(t, d, info.batch_size, axis)
+        for t, d, axis in zip(args[:4], in_dims[:4], (0, 1, 0, 0), strict=True)
+    ]
+    folded = _fold_call(args[4 : 4 + COUNT], in_dims[4 : 4 + COUNT], info.batch_size)
+    made = call_backward(*above, *folded, *args[4 + COUNT :])
+    parts = [_unfold(t, info.batch_size, axis) for t, axis in zip(made, AXES, strict=False)]
     return [part[0] for part in parts], [part[1] for part in parts]
 
 
@@ -282,7 +368,7 @@ class _Unroll(torch.autograd.Function):
 
     @staticmethod
     def forward(*args: Any) -> Any:
-        return _unroll(*args) if _plain(*args[:8]) else unroll_op(*args)
+        return _unroll(*args) if _plain(*args[:COUNT]) else unroll_op(*args)
 
 
 class _Backward(torch.autograd.Function):
@@ -293,7 +379,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(*args: Any) -> Any:
-        return tuple(_gradients(*args) if _plain(*args[:12]) else unroll_backward_op(*args))
+        return tuple(_gradients(*args) if _plain(*args[: 4 + COUNT]) else unroll_backward_op(*args))
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
@@ -317,7 +403,7 @@ def call_unroll(*args: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Call the kernel in a way that every transform around it understands."""
     if torch.compiler.is_compiling():
         return unroll_op(*args)
-    if _are_functorch_transforms_active() or not _plain(*args[:8]):
+    if _are_functorch_transforms_active() or not _plain(*args[:COUNT]):
         return _Unroll.apply(*args)
     return _Direct.apply(*args)
 
@@ -327,4 +413,4 @@ def call_backward(*args: Any) -> Any:
     if torch.compiler.is_compiling():
         return unroll_backward_op(*args)
     once = not torch.is_grad_enabled() and not _are_functorch_transforms_active()
-    return _gradients(*args) if once and _plain(*args[:12]) else _Backward.apply(*args)
+    return _gradients(*args) if once and _plain(*args[: 4 + COUNT]) else _Backward.apply(*args)

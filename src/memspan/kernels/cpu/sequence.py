@@ -219,6 +219,52 @@ def enter_step(j, n, t, h):
 
 
 @nb.njit(**OPTIONS)
+def open_row(j, time, target):
+    """Write the openness of every unit at a time."""
+    units = units_of(j.H)
+    for q in range(units // LANES):
+        at = j.clocks + 8 * LANES * q
+        period, ratio = dvload(at), dvload(at + 16 * units)
+        phi = phase(time - dvload(at + 8 * units), period)
+        vstore(target + q * VB, narrow(openness(phi, ratio, dvload(at + 24 * units))))
+
+
+@nb.njit(**OPTIONS)
+def open_step(j, n, t):
+    """Write the openness at step t: one row for all, or one for each of n rows."""
+    if j.lk == 0:
+        open_row(j, dload(j.times + 8 * t), j.open)
+    else:
+        for r in range(n):
+            open_row(j, dload(j.times + 8 * (t * j.B + iload(j.order + 8 * r))), j.open + r * j.lk)
+
+
+@nb.njit(**OPTIONS)
+def back_to_clock(j, time, source):
+    """Add what one row of the gradient of k brings to periods, shifts and open ratios; leave it zero."""
+    units = units_of(j.H)
+    for q in range(units // LANES):
+        at, to, dk = j.clocks + 8 * LANES * q, j.clock_sum + 8 * LANES * q, widen(vload(source + q * VB))
+        period, ratio, leak = dvload(at), dvload(at + 16 * units), dvload(at + 24 * units)
+        distance = time - dvload(at + 8 * units)
+        made = slopes(phase(distance, period), distance, period, ratio, leak)
+        dvstore(to, dvload(to) + dk * made[0])
+        dvstore(to + 8 * units, dvload(to + 8 * units) + dk * made[1])
+        dvstore(to + 16 * units, dvload(to + 16 * units) + dk * made[2])
+        vstore(source + q * VB, vset(F(0.0)))
+
+
+@nb.njit(**OPTIONS)
+def back_to_clocks(j, n, t):
+    """Turn the gradients of k at step t into those of the clocks."""
+    if j.lk == 0:
+        back_to_clock(j, dload(j.times + 8 * t), j.d_open)
+    else:
+        for r in range(n):
+            back_to_clock(j, dload(j.times + 8 * (t * j.B + iload(j.order + 8 * r))), j.d_open + r * j.lk)
+
+
+@nb.njit(**OPTIONS)
 def forward_step(j, n, h, new, past, record):
     """One step of n rows: the product of a register tile, then at once its pointwise part."""
     H, D, lh, lr = j.H, j.D, j.lh, j.lr
@@ -231,7 +277,7 @@ def forward_step(j, n, h, new, past, record):
         while r < n:
             m = gate_rows(n - r, h + r * lh, lh, j.starts + 8 * r, 4 * p * width * SLOTS, w, H, D, j.z)
             i, k = r * lh + at, r * lr + saved
-            pointwise_forward(m, j.z, h + i, new + i, lh, past + k, record + k, lr)
+            pointwise_forward(j, m, at, j.z, h + i, new + i, past + k, record + k, j.open + r * j.lk)
             r += m
 
 
@@ -272,6 +318,8 @@ def forward_chunk(j, t0, t1):
         if j.resets:
             log = reset_rows(j, n, t, h, record, log)
         enter_step(j, n, t, h)
+        if GATED:
+            open_step(j, n, t)
         forward_step(j, n, h, h + step_h, record, record + step_r)
         if j.outputs or j.states:
             write_outputs(j, n, t, h + step_h, record + step_r)
@@ -428,7 +476,6 @@ def backward_chunk(j, t0, t1, n):
     log = j.log
     if j.resets:
         log += iload(j.log)
-    units = units_of(j.H)
     step_h, step_r, step_z = j.rows * j.lh, j.rows * j.lr, j.rows * j.lz
     free = j.ring
     for t in range(t1 - 1, t0 - 1, -1):
@@ -439,10 +486,11 @@ def backward_chunk(j, t0, t1, n):
         free -= 1
         dz = j.dz + free * step_z
         istore(j.counts + 8 * free, n)
-        pointwise_backward(
-            n, units, h, h + step_h, j.lh, record, record + step_r, j.lr,
-            j.dh, j.ld, j.ds, j.rows * j.ld, dz, j.lz,
-        )  # fmt: skip
+        if GATED:
+            open_step(j, n, t)
+        pointwise_backward(j, n, h, h + step_h, record, record + step_r, dz)
+        if GATED:
+            back_to_clocks(j, n, t)
         if t > 0 or j.d_state:
             back_through_product(j, n, dz)
         if j.dx:
@@ -468,6 +516,11 @@ def backward_unit(j):
         zero_floats(j.dw_x, (1 + j.D) * j.lw // 4)
     if j.d_table:
         zero_floats(j.d_table, j.V * j.lw // 4)
+    if OWN:
+        zero_floats(j.own_sum, OWN * units)
+    if GATED:
+        zero_floats(j.clock_sum, 6 * units)
+        zero_floats(j.d_open, j.rows * units if j.lk else units)
     size = j.rows * (j.lh + j.lr)
     for r in range(j.rows):
         istore(j.starts + 8 * r, j.start)
@@ -531,6 +584,16 @@ def add_column(first, target, stride, source, count):
         fstore(target + k * stride, value if first else fload(target + k * stride) + value)
 
 
+@nb.njit(**OPTIONS)
+def sum_clocks(first, target, source, H):
+    """Copy or add the gradients of periods, shifts and open ratios."""
+    for part in range(3):
+        for k in range(H):
+            value = dload(source + 8 * (part * units_of(H) + k))
+            to = target + 8 * (part * H + k)
+            dstore(to, value if first else dload(to) + value)
+
+
 @nb.njit(ENTRY, cache=True, **FAST)
 def gather(jobs, first, last):
     """Sum the tiles' weight gradients in the order of the tiles, into torch's layout."""
@@ -539,6 +602,10 @@ def gather(jobs, first, last):
         j = jobs[u]
         H, units, new = j.H, units_of(j.H), j.replica != packed
         packed = j.replica
+        for part in range(OWN):
+            sum_floats(new, j.d_own + 4 * part * H, j.own_sum + 4 * part * units, H)
+        if GATED:
+            sum_clocks(new, j.d_clocks, j.clock_sum, H)
         for slot in range(SLOTS):
             row = GATE[slot] * H
             here = 4 * slot * units

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from memspan.cells import room_of
+from memspan.cells.time_gate.equations import TimeGate
 
 LAYOUT = {  # lanes → rows of the register tiles, largest first
     16: {"gates": {4: (6, 4, 2, 1), 3: (8, 4, 2, 1), 2: (8, 4, 2, 1), 1: (8, 4, 2, 1)}, "rows": (8, 4, 2, 1)},
@@ -40,7 +41,25 @@ class Spec:
     saved: int
     carried: tuple[int, ...]
     direct: bool
+    own: int
     lanes: int
+    gated: bool = False
+    again: bool = False
+
+    @property
+    def record(self) -> int:
+        """Vectors a unit keeps for backward.
+
+        Under a time gate the carried parts of ``saved`` hold the blended states, and ``again`` computes the
+        candidates; a cell without it keeps its candidates beside them.
+        """
+        return self.saved + (1 + len(self.carried) if self.gated and not self.again else 0)
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Where the states beside h lie in the record."""
+        first = self.saved + 1
+        return tuple(range(first, self.record)) if self.record > self.saved else self.carried
 
     @property
     def blocks(self) -> int:
@@ -76,6 +95,8 @@ class Spec:
 
 def spec_for(cell: Any, lanes: int) -> Spec:
     """Return the kernel's view of a cell; raises ImportError without a ``cpu.py`` beside its equations."""
+    if isinstance(cell, TimeGate):
+        return under_gate(spec_for(cell.cell, lanes))
     room = f"{room_of(cell.name)}.cpu"
     module: ModuleType = importlib.import_module(room)
     suffix = f"_{cell.nonlinearity}" if hasattr(cell, "nonlinearity") else ""
@@ -91,5 +112,12 @@ def spec_for(cell: Any, lanes: int) -> Spec:
         saved=len(module.SAVED),
         carried=module.CARRIED,
         direct=module.DIRECT,
+        own=sum(getattr(module, "OWN", {}).values()),
         lanes=lanes,
+        again=hasattr(module, "again"),
     )
+
+
+def under_gate(spec: Spec) -> Spec:
+    """Return a cell's spec under a time gate."""
+    return dataclasses.replace(spec, variant=f"time_gate_{spec.variant}", gated=True)

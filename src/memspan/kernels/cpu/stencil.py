@@ -15,12 +15,17 @@ FROM_H: int  # slots[:FROM_H] take the recurrent product
 FROM_X: int  # slots[-FROM_X:] take the input product
 BLOCKS: int  # vectors of units in a panel
 GATE: tuple[int, ...]  # slot → block of rows in torch's stacked weights
-SAVED: int  # vectors a unit keeps for backward
+SAVED: int  # vectors a unit keeps for backward, the record
 CARRIED: tuple[int, ...]  # which of them are states beside h
 STATES: int  # 1 + the number of carried states
 DIRECT: bool  # whether h' depends on h beside the product
+OWN: int  # vectors of a unit's own parameters
+GATED: bool  # whether a time gate blends old and new states
 LOG_HEAD: int  # bytes before the first entry of the log of resets
 
+phase: Any  # of the time gate's cpu.py, as are
+openness: Any
+slopes: Any
 gate_rows: Any  # z = start + [h | x] · panel, a register tile of rows
 product_set_rows: Any  # C = A · panel
 product_add_rows: Any  # C += A · panel

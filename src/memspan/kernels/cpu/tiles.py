@@ -20,7 +20,7 @@ _SPLAT = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
 Values = list[Any]
 
 
-class _Writer:
+class Writer:
     """Writes the instructions of one tile."""
 
     def __init__(self, builder: Any) -> None:
@@ -86,11 +86,11 @@ class _Writer:
         return now
 
 
-def _intrinsic(count: int, write: Callable[..., None], **options: Any) -> Any:
+def tile(count: int, write: Callable[..., None], **options: Any) -> Any:
     """Return an intrinsic of so many integers whose code ``write`` gives."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
-        write(_Writer(builder), *args, **options)
+        write(Writer(builder), *args, **options)
         return context.get_dummy_value()
 
     names = ", ".join(f"a{k}" for k in range(count))
@@ -112,7 +112,7 @@ def gate_tile(rows: int, total: int, recurrent: int, inputs: int) -> Any:
         An intrinsic of (a, la, start, shift, w, H, D, z); start: addresses, one a row.
     """
 
-    def write(s: _Writer, a: Any, la: Any, start: Any, shift: Any, w: Any, H: Any, D: Any, z: Any) -> None:
+    def write(s: Writer, a: Any, la: Any, start: Any, shift: Any, w: Any, H: Any, D: Any, z: Any) -> None:
         sums: Values = []
         for r in range(rows):
             sums += s.vectors(s.b.add(s.load(start, 8 * r, _I64), shift), total)
@@ -133,7 +133,7 @@ def gate_tile(rows: int, total: int, recurrent: int, inputs: int) -> Any:
         for i, value in enumerate(sums):
             s.store(z, i * VECTOR_BYTES, value)
 
-    return _intrinsic(8, write)
+    return tile(8, write)
 
 
 def product_tile(rows: int, vectors: int, add: bool) -> Any:
@@ -147,7 +147,7 @@ def product_tile(rows: int, vectors: int, add: bool) -> Any:
     """
     ways = max(1, 8 // (rows * vectors))
 
-    def write(s: _Writer, a: Any, la: Any, w: Any, K: Any, c: Any, lc: Any) -> None:
+    def write(s: Writer, a: Any, la: Any, w: Any, K: Any, c: Any, lc: Any) -> None:
         zero = ir.Constant(_VEC, [0.0] * LANES)
         places = s.rows(c, lc, rows)
         sums = [x for place in places for x in (s.vectors(place, vectors) if add else [zero] * vectors)]
@@ -173,7 +173,7 @@ def product_tile(rows: int, vectors: int, add: bool) -> Any:
                 total = s.b.fadd(total, sums[u * size + i])
             s.store(places[i // vectors], i % vectors * VECTOR_BYTES, total)
 
-    return _intrinsic(6, write)
+    return tile(6, write)
 
 
 def gradient_tile(rows: int, vectors: int) -> Any:
@@ -183,7 +183,7 @@ def gradient_tile(rows: int, vectors: int) -> Any:
         An intrinsic of (a, la, sa, b, lb, sb, c, lc, counts, steps); sa, sb: from one step to the next.
     """
 
-    def write(s: _Writer, a: Any, la: Any, sa: Any, b: Any, lb: Any, sb: Any, c: Any, lc: Any,
+    def write(s: Writer, a: Any, la: Any, sa: Any, b: Any, lb: Any, sb: Any, c: Any, lc: Any,
               counts: Any, steps: Any) -> None:  # fmt: skip
         places = s.rows(c, lc, rows)
         sums = [x for place in places for x in s.vectors(place, vectors)]
@@ -206,4 +206,4 @@ def gradient_tile(rows: int, vectors: int) -> Any:
         for i, value in enumerate(sums):
             s.store(places[i // vectors], i % vectors * VECTOR_BYTES, value)
 
-    return _intrinsic(10, write)
+    return tile(10, write)

@@ -1,0 +1,40 @@
+"""The curve of the time gate for the CPU kernel, on vectors of float64: phase, openness and its slopes.
+
+Units lie in the lanes: one vector of periods, shifts and open ratios, and one time for all of them.
+"""
+
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+import numba as nb
+
+from memspan.simd import dvset, floor, where_less
+
+CLOCK = ("period", "shift", "open_ratio", "leak")  # rows of a unit's constants
+
+
+@nb.njit
+def phase(distance, period):
+    """Return φ = (distance mod τ)/τ in [0, 1) of distance = t − s, the modulo floored."""
+    rest = distance - floor(distance / period) * period  # fused: the rounding of the quotient shows here
+    rest = where_less(rest, dvset(0.0), rest + period, rest)
+    return where_less(rest, period, rest, rest - period) / period
+
+
+@nb.njit
+def openness(phi, ratio, leak):
+    """Return k at a phase; each part of the curve includes its left end."""
+    falling = where_less(phi, ratio, 2.0 - 2.0 * phi / ratio, leak * phi)
+    return where_less(phi, 0.5 * ratio, 2.0 * phi / ratio, falling)
+
+
+@nb.njit
+def slopes(phi, distance, period, ratio, leak):
+    """Return the derivatives of k by period, shift and open ratio."""
+    zero, along, narrower = dvset(0.0), 2.0 / ratio, 2.0 * phi / (ratio * ratio)
+    by_phase = where_less(phi, ratio, zero - along, leak)
+    by_ratio = where_less(phi, ratio, narrower, zero)
+    by_phase = where_less(phi, 0.5 * ratio, along, by_phase) / period
+    by_ratio = where_less(phi, 0.5 * ratio, zero - narrower, by_ratio)
+    return zero - by_phase * distance / period, zero - by_phase, by_ratio

@@ -1,0 +1,502 @@
+"""The template of the sparse time gate: forward and backward walks that compute open units only.
+
+A generated module (``generate.py``) defines the cell's constants and register tiles and continues with
+everything below the mark. Batch rows lie in the lanes and units are rows, so an open unit is a few whole rows
+of weights and nothing is gathered; what is closed is not touched.
+
+Buffers of a unit of work, (replica, tile of batch rows); a row holds ``lanes`` floats:
+    s       H + 1 + D rows: the states h, ones, the input of the step
+    c       H rows a carried state
+    z, dz   SLOTS rows an open unit
+    saved   for every opening: KEPT rows of the cell, then h and the carried states before it; at the end H
+            rows with the last h
+    flat    batch rows × [h | 1 | x], the other way round, for outputs and for dW = dz · [h | 1 | x]
+
+The schedule of a replica: ``ends[t]`` openings lie before step t; opening e is of unit ``who[e]`` and has the
+openness ``opening[e]`` and three derivatives ``slope[3 e …]`` by period, shift and open ratio.
+"""
+
+# ruff: noqa: F403, F405
+# mypy: ignore-errors
+
+from __future__ import annotations
+
+import numba as nb
+
+from memspan.kernels.cpu.sparse_stencil import *
+from memspan.simd import *
+
+# ---- the generated module continues from here ----
+
+
+@nb.njit(**OPTIONS)
+def schedule_step(j, time, e):
+    """Write the openings of a step from e on; return where they end."""
+    H, units, width = j.H, j.units, 8 * LANES
+    for q in range(0, units, LANES):
+        at = j.clocks + 8 * q
+        period, ratio = dvload(at), dvload(at + 16 * units)
+        distance = time - dvload(at + 8 * units)
+        phi = phase(distance, period)
+        dvstore(j.lane, ratio - phi)
+        found = e
+        for lane in range(min(LANES, H - q)):
+            if dload(j.lane + 8 * lane) > 0.0:
+                istore(j.who + 8 * found, q + lane)
+                found += 1
+        if found > e:
+            zero = dvset(0.0)
+            dvstore(j.lane, openness(phi, ratio, zero))
+            if j.slope:
+                by = slopes(phi, distance, period, ratio, zero)
+                dvstore(j.lane + width, by[0])
+                dvstore(j.lane + 2 * width, by[1])
+                dvstore(j.lane + 3 * width, by[2])
+            while e < found:
+                lane = iload(j.who + 8 * e) - q
+                fstore(j.opening + 4 * e, F(dload(j.lane + 8 * lane)))
+                if j.slope:
+                    for part in range(3):
+                        dstore(j.slope + 8 * (3 * e + part), dload(j.lane + (part + 1) * width + 8 * lane))
+                e += 1
+    return e
+
+
+@nb.njit(ENTRY, cache=True, **FAST)
+def schedule(jobs, first, last):
+    """Find the openings of the replicas first … last − 1."""
+    for u in range(first, last):
+        j = jobs[u]
+        e = nb.intp(0)
+        for t in range(j.T):
+            istore(j.ends + 8 * t, e)
+            e = schedule_step(j, dload(j.times + 8 * t), e)
+        istore(j.ends + 8 * j.T, e)
+
+
+@nb.njit(**OPTIONS)
+def copy_floats(target, source, count):
+    """Copy count floats."""
+    k = 0
+    while k + LANES <= count:
+        vstore(target + 4 * k, vload(source + 4 * k))
+        k += LANES
+    while k < count:
+        fstore(target + 4 * k, fload(source + 4 * k))
+        k += 1
+
+
+@nb.njit(**OPTIONS)
+def add_floats(target, source, count):
+    """Add count floats to those at target."""
+    k = 0
+    while k + LANES <= count:
+        vstore(target + 4 * k, vload(target + 4 * k) + vload(source + 4 * k))
+        k += LANES
+    while k < count:
+        fstore(target + 4 * k, fload(target + 4 * k) + fload(source + 4 * k))
+        k += 1
+
+
+@nb.njit(**OPTIONS)
+def zero_floats(target, count):
+    """Set count floats to zero."""
+    k = 0
+    while k + LANES <= count:
+        vstore(target + 4 * k, vset(F(0.0)))
+        k += LANES
+    while k < count:
+        fstore(target + 4 * k, F(0.0))
+        k += 1
+
+
+@nb.njit(**OPTIONS)
+def to_lane(target, ls, source, H):
+    """Turn a batch row of H floats into one lane of H rows."""
+    for k in range(H):
+        fstore(target + k * ls, fload(source + 4 * k))
+
+
+@nb.njit(**OPTIONS)
+def row_of(j, r):
+    """Return which row of the batch the r-th of this unit of work is."""
+    return iload(j.order + 8 * r)
+
+
+@nb.njit(**OPTIONS)
+def live_rows(j, t):
+    """Return how many rows are longer than t; the longest come first."""
+    n = j.rows
+    while n > 0 and iload(j.length + 8 * (n - 1)) <= t:
+        n -= 1
+    return n
+
+
+@nb.njit(**OPTIONS)
+def mark_live(j, n):
+    """Write 1 into the lanes of n live rows, 0 into the others. Return the bytes of the vectors in use."""
+    for r in range(j.ls // 4):
+        fstore(j.live + 4 * r, F(1.0) if r < n else F(0.0))
+    return (n + LANES - 1) // LANES * VB
+
+
+@nb.njit(**OPTIONS)
+def pack_units(j):
+    """Lay the weights out by unit: [unit][k < H][slots from h], then [unit][1 | x][slots]."""
+    H, D = j.H, j.D
+    part = FROM_H * H
+    for unit in range(H):
+        at = j.panel + unit * j.lp
+        for slot in range(FROM_H):
+            source = j.weight_hh + 4 * (GATE[slot] * H + unit) * H
+            for k in range(H):
+                fstore(at + 4 * (k * FROM_H + slot), fload(source + 4 * k))
+        at += 4 * part
+        for slot in range(SLOTS):
+            row = GATE[slot] * H + unit
+            bias = F(0.0)
+            if j.bias_hh and slot < FROM_H:
+                bias += fload(j.bias_hh + 4 * row)
+            if j.bias_ih and slot >= SLOTS - FROM_X:
+                bias += fload(j.bias_ih + 4 * row)
+            fstore(at + 4 * slot, bias)
+            for d in range(D):
+                weight = fload(j.weight_ih + 4 * (row * D + d)) if slot >= SLOTS - FROM_X else F(0.0)
+                fstore(at + 4 * ((1 + d) * SLOTS + slot), weight)
+
+
+@nb.njit(**OPTIONS)
+def load_state(j):
+    """Put the initial state into lanes, and into the flat rows where they are kept."""
+    H, ls = j.H, j.ls
+    zero_floats(j.s, (H + 1 + j.D) * ls // 4)
+    zero_floats(j.c, (STATES - 1) * H * ls // 4)
+    for r in range(ls // 4):
+        fstore(j.s + H * ls + 4 * r, F(1.0))
+    if j.state:
+        for r in range(j.rows):
+            source = j.state + 4 * row_of(j, r) * H
+            to_lane(j.s + 4 * r, ls, source, H)
+            for part in range(STATES - 1):
+                at = j.c + part * H * ls + 4 * r
+                to_lane(at, ls, source + (part + 1) * j.state_part, H)
+
+
+@nb.njit(**OPTIONS)
+def enter_lanes(j, n, t):
+    """Write the input of n rows into the lanes."""
+    D, at = j.D, j.s + (j.H + 1) * j.ls
+    if j.symbols:
+        zero_floats(at, D * j.ls // 4)
+    for r in range(n):
+        row = t * j.B + row_of(j, r)
+        if j.symbols:
+            fstore(at + iload(j.symbols + 8 * row) * j.ls + 4 * r, F(1.0))
+        else:
+            for d in range(D):
+                fstore(at + d * j.ls + 4 * r, fload(j.x + 4 * (row * D + d)))
+
+
+@nb.njit(**OPTIONS)
+def enter_flat(j, n, t):
+    """Write [1 | x] beside the flat states of n rows."""
+    D = j.D
+    for r in range(n):
+        row, at = t * j.B + row_of(j, r), j.flat + r * j.lf + 4 * j.H
+        fstore(at, F(1.0))
+        if j.symbols:
+            zero_floats(at + 4, D)
+            fstore(at + 4 + 4 * iload(j.symbols + 8 * row), F(1.0))
+        else:
+            for d in range(D):
+                fstore(at + 4 + 4 * d, fload(j.x + 4 * (row * D + d)))
+
+
+@nb.njit(**OPTIONS)
+def write_outputs(j, n, t):
+    """Copy the flat states of n rows to where the caller wants them."""
+    H = j.H
+    for r in range(n):
+        to = 4 * (t * j.B + row_of(j, r)) * H
+        if j.outputs:
+            copy_floats(j.outputs + to, j.flat + r * j.lf, H)
+        if j.states:
+            for part in range(STATES - 1):
+                source = j.flat + ((part + 1) * j.rows + r) * j.lf
+                copy_floats(j.states + 4 * part * j.T * j.B * H + to, source, H)
+
+
+@nb.njit(**OPTIONS)
+def flatten_unit(j, n, unit):
+    """Copy a unit's new states into the flat rows."""
+    for r in range(n):
+        fstore(j.flat + r * j.lf + 4 * unit, fload(j.s + unit * j.ls + 4 * r))
+        if j.states:
+            for part in range(STATES - 1):
+                at = j.c + (part * j.H + unit) * j.ls + 4 * r
+                fstore(j.flat + ((part + 1) * j.rows + r) * j.lf + 4 * unit, fload(at))
+
+
+@nb.njit(**OPTIONS)
+def write_last(j, target, s, c):
+    """Turn states in lanes into batch rows of a stacked (parts, R, B, H) tensor."""
+    H, ls = j.H, j.ls
+    for r in range(j.rows):
+        at = target + 4 * row_of(j, r) * H
+        for k in range(H):
+            fstore(at + 4 * k, fload(s + k * ls + 4 * r))
+            for part in range(STATES - 1):
+                fstore(at + (part + 1) * j.state_part + 4 * k, fload(c + (part * H + k) * ls + 4 * r))
+
+
+@nb.njit(**OPTIONS)
+def open_step(j, used, e, end):
+    """All openings of one step: their products first, as all read the old states; then their pointwise part."""
+    H, ls, size = j.H, j.ls, SLOTS * j.ls
+    for i in range(e, end):
+        w, z = j.panel + iload(j.who + 8 * i) * j.lp, j.z + (i - e) * size
+        at = 0
+        while at < used:
+            at += VB * unit_rows((used - at) // VB, w, j.s + at, ls, H, 1 + j.D, z + at, ls)
+    for i in range(e, end):
+        record = j.saved + i * j.le if j.saved else nb.intp(0)
+        open_forward(j, used, iload(j.who + 8 * i), fload(j.opening + 4 * i), j.z + (i - e) * size, record)
+
+
+@nb.njit(**OPTIONS)
+def forward_unit(j):
+    """All steps of one unit of work."""
+    load_state(j)
+    flat = j.outputs or j.states
+    if flat:
+        for unit in range(j.H):
+            flatten_unit(j, j.rows, unit)
+    n, used = j.rows, mark_live(j, j.rows)
+    for t in range(iload(j.length)):
+        e, end = iload(j.ends + 8 * t), iload(j.ends + 8 * (t + 1))
+        now = live_rows(j, t)
+        if now < n:
+            n, used = now, mark_live(j, now)
+        if end > e:
+            enter_lanes(j, n, t)
+            open_step(j, used, e, end)
+        if flat:
+            for i in range(e, end):
+                flatten_unit(j, n, iload(j.who + 8 * i))
+            write_outputs(j, n, t)
+    write_last(j, j.last, j.s, j.c)
+    if j.saved:
+        copy_floats(j.saved + iload(j.ends + 8 * j.T) * j.le, j.s, j.H * j.ls // 4)
+
+
+@nb.njit(ENTRY, cache=True, **FAST)
+def forward(jobs, first, last):
+    """Run the units first … last − 1 forward; units of one replica share their packed weights."""
+    flush_denormals(jobs[first].modes)
+    packed = -1
+    for u in range(first, last):
+        j = jobs[u]
+        if j.replica != packed:
+            pack_units(j)
+            packed = j.replica
+        forward_unit(j)
+    restore_modes(jobs[first].modes)
+
+
+@nb.njit(**OPTIONS)
+def load_gradient(j):
+    """Start the gradients of the last states, and the flat rows with the last h."""
+    H, ls = j.H, j.ls
+    zero_floats(j.dh, (H + 1 + j.D) * ls // 4)
+    zero_floats(j.dc, (STATES - 1) * H * ls // 4)
+    if j.d_last:
+        for r in range(j.rows):
+            source = j.d_last + 4 * row_of(j, r) * H
+            to_lane(j.dh + 4 * r, ls, source, H)
+            for part in range(STATES - 1):
+                at = j.dc + part * H * ls + 4 * r
+                to_lane(at, ls, source + (part + 1) * j.state_part, H)
+    last = j.saved + iload(j.ends + 8 * j.T) * j.le
+    zero_floats(j.flat, j.rows * j.lf // 4)
+    for r in range(j.rows):
+        for k in range(H):
+            fstore(j.flat + r * j.lf + 4 * k, fload(last + k * ls + 4 * r))
+    if j.d_outputs or j.d_states:
+        zero_floats(j.above, STATES * j.rows * H)
+
+
+@nb.njit(**OPTIONS)
+def gather_above(j, n, t):
+    """Add the gradients of the outputs of step t to those that wait for their unit to open."""
+    H = j.H
+    for r in range(n):
+        at = 4 * (t * j.B + row_of(j, r)) * H
+        if j.d_outputs:
+            add_floats(j.above + 4 * r * H, j.d_outputs + at, H)
+        if j.d_states:
+            for part in range(STATES - 1):
+                here = j.above + 4 * ((part + 1) * j.rows + r) * H
+                add_floats(here, j.d_states + 4 * part * j.T * j.B * H + at, H)
+
+
+@nb.njit(**OPTIONS)
+def take_above(j, unit):
+    """Move what waits for a unit into the lanes."""
+    H = j.H
+    for r in range(j.rows):
+        for part in range(STATES):
+            source = j.above + 4 * ((part * j.rows + r) * H + unit)
+            to = j.dh + unit * j.ls if part == 0 else j.dc + ((part - 1) * H + unit) * j.ls
+            fstore(to + 4 * r, fload(to + 4 * r) + fload(source))
+            fstore(source, F(0.0))
+
+
+@nb.njit(**OPTIONS)
+def close_step(j, n, used, e, end):
+    """Pointwise derivatives of one step's openings, and the flat states as they were before it."""
+    waits = j.d_outputs or j.d_states
+    for i in range(e, end):
+        unit, record = iload(j.who + 8 * i), j.saved + i * j.le
+        if waits:
+            take_above(j, unit)
+        dz = j.z + (i - e) * SLOTS * j.ls
+        fstore(j.d_opening + 4 * i, open_backward(j, used, unit, fload(j.opening + 4 * i), dz, record))
+        before = record + KEPT * j.ls
+        for r in range(n):
+            fstore(j.flat + r * j.lf + 4 * unit, fload(before + 4 * r))
+
+
+@nb.njit(**OPTIONS)
+def back_to_weights(j, n, e, end):
+    """dW += dz · [h | 1 | x], the rows of open units only."""
+    for i in range(e, end):
+        dz, to = j.z + (i - e) * SLOTS * j.ls, j.dw + iload(j.who + 8 * i) * SLOTS * j.lw
+        at = 0
+        while at < j.lw:
+            at += VB * weight_rows((j.lw - at) // VB, dz, j.ls, j.flat + at, j.lf, n, to + at, j.lw)
+
+
+@nb.njit(**OPTIONS)
+def back_to_states(j, used, e, end):
+    """dh += dz · W over open units, and the same for the input where its gradient is wanted."""
+    H, ls, who, count = j.H, j.ls, j.who + 8 * e, end - e
+    k = 0
+    while k < H:
+        rows = nb.intp(1)
+        at = 0
+        while at < used:
+            rows, vectors = state_rows(
+                H - k, (used - at) // VB, who, count, j.panel + 4 * FROM_H * k, j.lp, j.z + at, ls,
+                j.dh + k * ls + at, ls,
+            )  # fmt: skip
+            at += VB * vectors
+        k += rows
+    if j.dx:
+        first = H * ls
+        zero_floats(j.dh + first, (1 + j.D) * ls // 4)
+        for k in range(1, 1 + j.D):
+            at = 0
+            while at < used:
+                w = j.panel + 4 * (FROM_H * H + SLOTS * k)
+                c = j.dh + first + k * ls + at
+                at += VB * input_rows((used - at) // VB, who, count, w, j.lp, j.z + at, ls, c, ls)
+
+
+@nb.njit(**OPTIONS)
+def write_dx(j, n, t):
+    """Turn the input's gradient into batch rows."""
+    for r in range(n):
+        to = j.dx + 4 * (t * j.B + row_of(j, r)) * j.D
+        for d in range(j.D):
+            fstore(to + 4 * d, fload(j.dh + (j.H + 1 + d) * j.ls + 4 * r))
+
+
+@nb.njit(**OPTIONS)
+def backward_unit(j):
+    """All steps of one unit of work backward."""
+    load_gradient(j)
+    if j.dw:
+        zero_floats(j.dw, j.H * SLOTS * j.lw // 4)
+    zero_floats(j.own_sum, OWN * j.units)
+    n, used = nb.intp(0), mark_live(j, nb.intp(0))
+    for t in range(iload(j.length) - 1, -1, -1):
+        e, end = iload(j.ends + 8 * t), iload(j.ends + 8 * (t + 1))
+        now = live_rows(j, t)
+        if now > n:
+            n, used = now, mark_live(j, now)
+        if j.d_outputs or j.d_states:
+            gather_above(j, n, t)
+        if end > e:
+            close_step(j, n, used, e, end)
+            if j.dw:
+                enter_flat(j, n, t)
+                back_to_weights(j, n, e, end)
+            back_to_states(j, used, e, end)
+            if j.dx:
+                write_dx(j, n, t)
+    if j.d_state:
+        if j.d_outputs or j.d_states:
+            for unit in range(j.H):
+                take_above(j, unit)
+        write_last(j, j.d_state, j.dh, j.dc)
+
+
+@nb.njit(ENTRY, cache=True, **FAST)
+def backward(jobs, first, last):
+    """Run the units first … last − 1 backward; units of one replica share their packed weights."""
+    flush_denormals(jobs[first].modes)
+    packed = -1
+    for u in range(first, last):
+        j = jobs[u]
+        if j.replica != packed:
+            pack_units(j)
+            packed = j.replica
+        backward_unit(j)
+    restore_modes(jobs[first].modes)
+
+
+@nb.njit(**OPTIONS)
+def sum_floats(first, target, source, count):
+    """Copy the first tile's sum, add the others'."""
+    if first:
+        copy_floats(target, source, count)
+    else:
+        add_floats(target, source, count)
+
+
+@nb.njit(**OPTIONS)
+def sum_clocks(j, first):
+    """Turn the gradients of one tile's openings into those of periods, shifts and open ratios."""
+    if first:
+        for k in range(3 * j.H):
+            dstore(j.d_clocks + 8 * k, 0.0)
+    steps = iload(j.length)
+    for e in range(iload(j.ends + 8 * steps)):
+        unit, dk = iload(j.who + 8 * e), float(fload(j.d_opening + 4 * e))
+        for part in range(3):
+            to = j.d_clocks + 8 * (part * j.H + unit)
+            dstore(to, dload(to) + dk * dload(j.slope + 8 * (3 * e + part)))
+
+
+@nb.njit(ENTRY, cache=True, **FAST)
+def gather(jobs, first, last):
+    """Sum the tiles' gradients in the order of the tiles, into torch's layout."""
+    packed = -1
+    for u in range(first, last):
+        j = jobs[u]
+        H, D, new = j.H, j.D, j.replica != packed
+        packed = j.replica
+        for slot in range(SLOTS):
+            for unit in range(H):
+                row, source = GATE[slot] * H + unit, j.dw + (unit * SLOTS + slot) * j.lw
+                if slot < FROM_H:
+                    sum_floats(new, j.d_weight_hh + 4 * row * H, source, H)
+                    if j.d_bias_hh:
+                        sum_floats(new, j.d_bias_hh + 4 * row, source + 4 * H, nb.intp(1))
+                if slot >= SLOTS - FROM_X:
+                    if j.d_bias_ih:
+                        sum_floats(new, j.d_bias_ih + 4 * row, source + 4 * H, nb.intp(1))
+                    sum_floats(new, j.d_weight_ih + 4 * row * D, source + 4 * (H + 1), D)
+        for part in range(OWN):
+            sum_floats(new, j.d_own + 4 * part * H, j.own_sum + 4 * part * j.units, H)
+        sum_clocks(j, new)
