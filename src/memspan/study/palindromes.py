@@ -14,7 +14,7 @@ CELLS = ("rnn", "lstm")
 STEPS = 5000
 SERVES = (
     *("fig1a", "fig1b", "fig1c", "fig2a", "fig2b", "fig2c", "fig3a", "fig3b"),
-    *("c04", "c05", "c06", "c08", "c12", "c13", "c15", "c16"),
+    *("c04", "c05", "c06", "c08", "c12", "c13", "c15", "c16", "c32"),
 )
 
 

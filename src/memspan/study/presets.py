@@ -7,12 +7,14 @@ from memspan.study.experiment import Experiment, Preset
 from memspan.study.gradients import gate_variants, gates, gradients
 from memspan.study.identities import IDENTITIES
 from memspan.study.palindromes import palindromes
+from memspan.study.variations import VARIATIONS
 
 FULL: tuple[Experiment, ...] = (
     palindromes(seeds=range(10)),
     gradients(),
     gates(),
     gate_variants(),
+    *VARIATIONS,
     *IDENTITIES,
 )
 """Every experiment of the report at the size its verdict needs; adding one is one line here."""

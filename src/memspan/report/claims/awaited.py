@@ -24,20 +24,6 @@ class AwaitedClaim(Claim):
 
 AWAITED = (
     AwaitedClaim(
-        "c07",
-        "The sudden drops are due to RMSProp; clipping prevents erratic updates.",
-        "Question 1.3",
-        "",
-        (),
-    ),
-    AwaitedClaim(
-        "c14",
-        "At 75 and 100 digits a learning rate of a tenth changes nothing; ten times the rate solves 75.",
-        "Question 1.6",
-        "",
-        (),
-    ),
-    AwaitedClaim(
         "c19",
         "The temporal gate suits asynchronous inputs, where a plain LSTM loses the slow sensor.",
         "Question 2.2",
@@ -76,12 +62,6 @@ AWAITED = (
         "Question 3.2",
         "",
         (),
-    ),
-    AwaitedClaim(
-        "c32", "One run per length shows the ordering of the cells.", "Questions 1.3 and 1.6", "", ()
-    ),
-    AwaitedClaim(
-        "c33", "Feeding every batch eight times in a row does not matter.", "Questions 1.3 and 1.6", "", ()
     ),
     AwaitedClaim(
         "c36", "LogSoftmax with the negative log-likelihood prevents underflow.", "Question 3.1a", "", ()

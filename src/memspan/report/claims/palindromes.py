@@ -42,22 +42,6 @@ def reached_step(run: RunRecord) -> float:
     return run.metrics.get("reached_step", math.inf)
 
 
-def both_dip_rates(trial: Trial) -> tuple[float, float] | None:
-    """Return the dip rates of RNN and LSTM; None unless both reached."""
-    rnn, lstm = dip_rate(trial["rnn"]), dip_rate(trial["lstm"])
-    return None if rnn is None or lstm is None else (rnn, lstm)
-
-
-def _fewer_dips(trial: Trial) -> bool:
-    rates = both_dip_rates(trial)
-    return rates is not None and rates[0] > rates[1]
-
-
-def _dip_difference(trial: Trial) -> float | None:
-    rates = both_dip_rates(trial)
-    return None if rates is None else rates[0] - rates[1]
-
-
 def _lstm_gain(trial: Trial) -> float:
     return last(trial["lstm"]) - last(trial["rnn"])
 
@@ -65,11 +49,6 @@ def _lstm_gain(trial: Trial) -> float:
 def _lstm_beats(trial: Trial) -> bool:
     small = trial["rnn"].config["length"] not in VERY_SHORT or _lstm_gain(trial) <= CLOSE
     return _lstm_gain(trial) > 0 and small
-
-
-def _delay(trial: Trial) -> float | None:
-    delay = reached_step(trial["lstm"]) - reached_step(trial["rnn"])
-    return delay if math.isfinite(delay) else None
 
 
 STUDY = ("palindromes",)
@@ -99,19 +78,6 @@ CLAIMS = (
         measured="largest mean of 100 steps",
     ),
     LengthClaim(
-        "c06",
-        "Models that have converged suffer sudden drops in accuracy, the LSTM fewer than the RNN.",
-        "Questions 1.3 and 1.6",
-        "At lengths both cells reach, true of a seed if the RNN dips more often per 1000 steps after it first"
-        " reached 0.99 than the LSTM does.",
-        STUDY,
-        cells=("rnn", "lstm"),
-        applies=lambda t: both_dip_rates(t) is not None,
-        true_of=_fewer_dips,
-        measure=_dip_difference,
-        measured="dips per 1000 steps, RNN − LSTM",
-    ),
-    LengthClaim(
         "c08",
         "Up to 25 digits the vanilla RNN converges rapidly: its mean over all steps is near that at the end.",
         "Question 1.3, Figures 1b and 1c",
@@ -137,20 +103,6 @@ CLAIMS = (
         measured="mean batch accuracy, last 1000 steps",
     ),
     LengthClaim(
-        "c13",
-        "The LSTM cannot memorise palindromes of 75 and 100 digits.",
-        "Figure 2",
-        "True of a seed if its mean batch accuracy over the last 1000 steps stays below 0.90.",
-        STUDY,
-        cells=("lstm",),
-        lengths=LSTM_CANNOT,
-        true_of=lambda t: not accurate(t["lstm"]),
-        measure=lambda t: last(t["lstm"]),
-        measured="mean batch accuracy, last 1000 steps",
-        unsettled="Condition: the report's recipe and 5000 steps; whether more steps, a forget bias or"
-        " another learning rate change it is not yet run.",
-    ),
-    LengthClaim(
         "c15",
         "The LSTM beats the vanilla RNN at every length, at very short ones by a small margin only.",
         "Figure 3, Question 1.6",
@@ -162,20 +114,5 @@ CLAIMS = (
         true_of=_lstm_beats,
         measure=_lstm_gain,
         measured="mean over last 1000 steps, LSTM − RNN",
-    ),
-    LengthClaim(
-        "c16",
-        "On short palindromes the vanilla RNN converges slightly faster, because it has fewer parameters.",
-        "Question 1.6, Figure 3a",
-        "Paired by seed at the lengths the report calls short (up to 25): true if the RNN first reaches 0.99"
-        " on held-out palindromes at an earlier step; a run that never does counts as latest.",
-        STUDY,
-        cells=("rnn", "lstm"),
-        lengths=RNN_CAN,
-        true_of=lambda t: reached_step(t["rnn"]) < reached_step(t["lstm"]),
-        measure=_delay,
-        measured="steps to 0.99, LSTM − RNN, where both reached",
-        unsettled="Condition: cells of equal width; whether the number of parameters is the reason needs"
-        " cells of equal size, not yet run.",
     ),
 )
