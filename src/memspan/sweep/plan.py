@@ -46,7 +46,7 @@ def missing(runs: Iterable[RunConfig], ledger: Ledger) -> list[RunConfig]:
 
 def packs(
     runs: Sequence[RunConfig],
-    ledger: Ledger,
+    reached: Mapping[str, int],
     *,
     workers: int,
     room: float = math.inf,
@@ -56,12 +56,11 @@ def packs(
 
     Args:
         runs: what is missing.
-        ledger: asked how far each run is; nothing in it changes.
+        reached: run id → step of its checkpoint, for runs that have one (``Ledger.checkpointed``).
         workers: packs that will be trained at once.
         room: bytes that all workers together may use.
         largest: most replicas in a pack with this run.
     """
-    reached = ledger.checkpointed(run.id for run in runs)
     groups: dict[tuple[object, int, int], list[RunConfig]] = defaultdict(list)
     for run in runs:
         groups[run.shape(), reached.get(run.id, 0), largest(run)].append(run)

@@ -81,8 +81,13 @@ def _train(
 ) -> bool:
     """Go through what is left once, and return whether there was anything that nobody else trains."""
     trained = False
-    sizes = {run.id: SIZES[len(crashes[run.id])] for run in left}
-    groups = packs(left, ledger, workers=engine.workers, room=engine.room, largest=lambda run: sizes[run.id])
+    groups = packs(
+        left,
+        ledger.checkpointed(run.id for run in left),
+        workers=engine.workers,
+        room=engine.room,
+        largest=lambda run: SIZES[len(crashes[run.id])],
+    )
 
     def plans() -> Iterator[PackPlan]:
         nonlocal trained
