@@ -35,6 +35,10 @@ RUN_PROBES = Registry(
         "clock": "memspan.probes.clock:of_run",
         "gates": "memspan.probes.gates:of_run",
         "gradients": "memspan.probes.gradients:of_run",
+        "streaming": "memspan.probes.streaming:of_run",
+        "text": "memspan.probes.text:of_run",
+        "text_sampling": "memspan.probes.text:sampling",
+        "text_units": "memspan.probes.text:units",
     },
 )
 """Name → a function from (run config, final state's bytes) to numbers by name."""

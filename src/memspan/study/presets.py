@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from memspan.errors import UnknownNameError
+from memspan.study.clocks import clocks, longest, planted
 from memspan.study.experiment import Experiment, Preset
 from memspan.study.gradients import gate_variants, gates, gradients
 from memspan.study.identities import IDENTITIES
 from memspan.study.palindromes import palindromes
+from memspan.study.sensors import sines, two_sensors
 from memspan.study.variations import VARIATIONS
 
 FULL: tuple[Experiment, ...] = (
@@ -14,10 +16,21 @@ FULL: tuple[Experiment, ...] = (
     gradients(),
     gates(),
     gate_variants(),
+    two_sensors(),
+    sines(),
+    clocks(),
+    longest(),
+    planted(),
     *VARIATIONS,
     *IDENTITIES,
 )
 """Every experiment of the report at the size its verdict needs; adding one is one line here."""
+GATED = (
+    two_sensors(ratios=(10,), seeds=(0,), steps=400),
+    clocks(lengths=(100,), seeds=(0,), steps=300),
+    planted(cycles=(5,), away=(0.005, 0.05, 0.5), seeds=(0,), steps=300, final_size=1024),
+)
+"""A preview of what time gates are good for."""
 EXPERIMENTS = {experiment.id: experiment for experiment in FULL}
 
 PRESETS = {
@@ -26,7 +39,7 @@ PRESETS = {
         Preset(
             "quick",
             "Four lengths, 1200 steps, two seeds: a look in minutes, too small a budget for any verdict.",
-            (palindromes(lengths=(5, 10, 20, 30), steps=1200, seeds=range(2)), *IDENTITIES),
+            (palindromes(lengths=(5, 10, 20, 30), steps=1200, seeds=range(2)), *GATED, *IDENTITIES),
         ),
         Preset(
             "report",

@@ -23,18 +23,7 @@ class AwaitedClaim(Claim):
 
 
 AWAITED = (
-    AwaitedClaim(
-        "c19",
-        "The temporal gate suits asynchronous inputs, where a plain LSTM loses the slow sensor.",
-        "Question 2.2",
-        "",
-        (),
-    ),
-    AwaitedClaim("c20", "The temporal gate suits very long dependencies.", "Question 2.2", "", ()),
     AwaitedClaim("c21", "Sparse activation saves computation.", "Question 2.2", "", ()),
-    AwaitedClaim(
-        "c22", "Period, shift and open ratio can all be learned by back-propagation.", "Question 2.3", "", ()
-    ),
     AwaitedClaim(
         "c24",
         "Samples become expressive and free of errors; sentences are good by step 500.",

@@ -1,0 +1,176 @@
+"""The claims about what a time gate is good for, and about how its clocks are found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from memspan.ledger import RunRecord
+from memspan.report.claims.claim import Roles, Trial, TrialClaim
+from memspan.report.claims.verdict import Verdict, Word
+from memspan.report.records import Measurements, Records
+from memspan.study import clocks, sensors
+
+KEPT, MARGIN = 0.95, 0.05
+"""A sensor is kept if its answer is right as often as that; a network is behind if it is so far below."""
+FOUND = 0.01
+"""A period is found if it ends within 1% of the planted one."""
+PHASED = "Phased LSTM"
+LSTMS = ("LSTM with t", "LSTM with Δt")
+SINES = "asynchronous sines"
+
+
+def score(run: RunRecord, name: str = "accuracy") -> float:
+    """Return a held-out number at the end; 0 for a run that diverged."""
+    return run.metrics.get(name, 0.0)
+
+
+def _networks(names: Mapping[str, Mapping[str, Any]], **shared: object) -> Roles:
+    return {name: {**fields, **shared} for name, fields in names.items()}
+
+
+def sensor_case(ratio: int) -> str:
+    """Return what a ratio's case is called."""
+    return f"one slow event for {ratio:,} fast ones"
+
+
+REPORTS_CASE = sensor_case(1000)
+EVENT_CASES: Mapping[str, Roles] = {
+    REPORTS_CASE: _networks(sensors.NETWORKS, task="two_sensors", ratio=1000, steps=sensors.EVENTS.steps),
+    SINES: _networks(sensors.NETWORKS, sampling="asynchronous", steps=sensors.PAPER.steps),
+}
+
+
+def _lead(trial: Trial) -> float:
+    """Return how far the Phased LSTM is ahead of the better LSTM: on the slow answer, or on sines."""
+    name = "accuracy_1" if trial[PHASED].config["task"] == "two_sensors" else "accuracy"
+    return score(trial[PHASED], name) - max(score(trial[lstm], name) for lstm in LSTMS)
+
+
+def _suits_events(trial: Trial) -> bool:
+    if trial[PHASED].config["task"] == "two_sensors":
+        return score(trial[PHASED], "accuracy_1") >= KEPT and _lead(trial) >= MARGIN
+    return _lead(trial) > 0
+
+
+def _length_cases() -> Mapping[str, Roles]:
+    compared = (clocks.LSTM, clocks.GRU)
+    return {
+        f"T = {length:,}, {words}": {
+            "phased": _digits(name, length),
+            **{other: _digits(other, length) for other in compared},
+        }
+        for length in clocks.LENGTHS
+        for name, words in ((clocks.UNTOLD, "T not told"), (clocks.MOVED, "random origin"))
+    }
+
+
+def _digits(name: str, length: int) -> Mapping[str, Any]:
+    config = clocks.palindrome(name, length, 0).recipe
+    shown = ("cell", "clock_shift", "clock_window_low", "time_origin", "time_input", "steps")
+    return {"length": length, **{field: getattr(config, field) for field in shown}}
+
+
+def _ahead(trial: Trial) -> float:
+    others = [score(run) for role, run in trial.items() if role != "phased"]
+    return score(trial["phased"]) - max(others)
+
+
+def error(run: RunRecord) -> float:
+    """Return how far a run's period ended from the planted one, relative to it."""
+    return abs(run.metrics.get("period_p50_end", 0.0) / run.config["period"] - 1)
+
+
+def start_case(cycles: int, away: float) -> str:
+    """Return what the case of one start is called."""
+    return f"N = {cycles}, δ = {100 * away:g}%"
+
+
+PLANTED_CASES: Mapping[str, Roles] = {
+    start_case(cycles, away): {
+        "unit": {
+            "cycles": cycles,
+            "clock_low": round(clocks.PERIOD * (1 + away), 6),
+            "steps": clocks.PLANTED.steps,
+        }
+    }
+    for cycles in clocks.CYCLES
+    for away in clocks.AWAY
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BasinClaim(TrialClaim):
+    """A sentence that something *can* be found: the cases are starts, and it is asked from which it is.
+
+    It holds if found from every start, does not if from none but those at the goal already, and otherwise
+    holds under the condition of a start in the basin.
+
+    Args:
+        trivial: the starts that were at the goal already.
+        condition: what is then said, ahead of the cases.
+    """
+
+    trivial: tuple[str, ...] = ()
+    condition: str = ""
+
+    def verdict(self, records: Records, measurements: Measurements = ()) -> Verdict:
+        """Judge every start by itself; one out of reach does not refute the others."""
+        v = super().verdict(records, measurements)
+        if v.word is not Word.FAILS:
+            return v
+        findings = {j.case: j.finding for j in v.judgements}
+        if set(self.named) - set(findings) or "too few" in findings.values():
+            return Verdict(Word.NOT_RUN, v.detail, judgements=v.judgements)
+        if not any(f == "true" for case, f in findings.items() if case not in self.trivial):
+            return v
+        return replace(v, word=Word.CONDITIONS, detail=f"{self.condition} {v.detail}")
+
+
+CLAIMS = (
+    TrialClaim(
+        "c19",
+        "The temporal gate suits asynchronous inputs: with one sensor a millisecond and one a second it keeps"
+        " the slow one, which a plain LSTM loses.",
+        "Question 2.2",
+        "Two sensors, paired by seed: true if the Phased LSTM answers the slow sensor's question at least 95%"
+        " of the time and both LSTMs, with t and with Δt as a further input, at least 0.05 less often. Sines"
+        " at random times: true if its accuracy is above both LSTMs'.",
+        ("two_sensors", "sines"),
+        cases=EVENT_CASES,
+        true_of=_suits_events,
+        measure=_lead,
+        measured="accuracy, Phased LSTM − better LSTM",
+        steps=None,
+    ),
+    TrialClaim(
+        "c20",
+        "The temporal gate suits very long dependencies.",
+        "Question 2.2",
+        "Palindromes, paired by seed: true if a Phased LSTM whose clock has not been told where the first"
+        " digit is ends more than 0.10 above LSTM and GRU, which have the first step flagged. Not told:"
+        " periods and shifts drawn without knowing T, or a random origin of time for every sequence.",
+        ("clocks",),
+        cases=_length_cases(),
+        true_of=lambda t: _ahead(t) > 2 * MARGIN,
+        measure=_ahead,
+        measured="accuracy, Phased LSTM − better of LSTM and GRU",
+        steps=None,
+    ),
+    BasinClaim(
+        "c22",
+        "Period, shift and open ratio can all be learned by back-propagation.",
+        "Question 2.3",
+        "One gated unit starts at a period (1 + δ) times the planted one, over N cycles of it: true of a seed"
+        " if its period ends within 1%.",
+        ("planted",),
+        cases=PLANTED_CASES,
+        true_of=lambda t: error(t["unit"]) < FOUND,
+        measure=lambda t: error(t["unit"]),
+        measured="relative error of the period at the end",
+        steps=None,
+        trivial=tuple(start_case(n, away) for n in clocks.CYCLES for away in clocks.AWAY if away < FOUND),
+        condition="Condition: the period must start near the one to be found, the nearer the more cycles.",
+    ),
+)

@@ -1,0 +1,69 @@
+"""Events in time: two sensors, one of them slow, and the frequency of sines."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from itertools import product
+from typing import Any
+
+from memspan.config import Recipe, RunConfig
+from memspan.study.experiment import Experiment
+from memspan.tasks.sines import Sampling, Sines
+from memspan.tasks.two_sensors import TwoSensors
+
+NETWORKS: Mapping[str, Mapping[str, Any]] = {
+    "Phased LSTM": {"cell": "phased_lstm", "time_input": "none"},
+    "LSTM with t": {"cell": "lstm", "time_input": "time"},
+    "LSTM with Δt": {"cell": "lstm", "time_input": "delta"},
+    "GRU with t": {"cell": "gru", "time_input": "time"},
+    "GRU with Δt": {"cell": "gru", "time_input": "delta"},
+}
+"""Name → the recipe's fields in which the networks differ."""
+RATIOS = (10, 100, 1000)
+SAMPLINGS: tuple[Sampling, ...] = ("standard", "fine", "asynchronous")
+SEEDS = range(5)
+
+EVENTS = Recipe(
+    hidden=64,
+    batch=32,
+    optimizer="adam",
+    steps=2000,
+    leak=0.0,
+    clock_low=1.0,
+    clock_ratio=0.2,
+    evaluation_size=512,
+)
+"""What all networks on two sensors share; periods reach to six slow ones."""
+PAPER = Recipe(hidden=110, batch=32, optimizer="adam", steps=10_937, evaluate_every=500)
+"""The recipe of Neil, Pfeiffer & Liu (2016) for sines: 70 epochs of 5,000 fresh sequences."""
+
+
+def two_sensors(ratios: Iterable[int] = RATIOS, seeds: Iterable[int] = SEEDS, **recipe: Any) -> Experiment:
+    """Return every network on two sensors at some ratios (c19)."""
+    runs = [
+        RunConfig(TwoSensors(ratio), _events(ratio, name, recipe), seed)
+        for ratio, name, seed in product(ratios, NETWORKS, tuple(seeds))
+    ]
+    return Experiment("two_sensors", "Two sensors, one of them slow", tuple(runs), ("c19", "fig-two-sensors"))
+
+
+def _events(ratio: int, name: str, recipe: Mapping[str, Any]) -> Recipe:
+    """Return a network's recipe; LSTMs begin with a forget bias of 1."""
+    fields = dict(NETWORKS[name])
+    if "lstm" in fields["cell"]:
+        fields["bias"] = "forget_one"
+    return dataclasses.replace(EVENTS, clock_high=6.0 * ratio, **{**fields, **recipe})
+
+
+def sines(seeds: Iterable[int] = SEEDS, samplings: Iterable[Sampling] = SAMPLINGS) -> Experiment:
+    """Return every network on sines (c19); on a grid Δt never changes, so networks with it are left out."""
+    kept = tuple(seeds)
+    runs = [
+        RunConfig(Sines(sampling), dataclasses.replace(PAPER, **NETWORKS[name]), seed)
+        for sampling in samplings
+        for name in NETWORKS
+        if sampling == "asynchronous" or "Δt" not in name
+        for seed in kept
+    ]
+    return Experiment("sines", "Frequency of sines, sampled three ways", tuple(runs), ("c19", "fig-sines"))
