@@ -1,0 +1,131 @@
+"""c19, c20 and c22 on made-up runs: each can hold, fail, and hold under conditions; their figures are drawn."""
+
+import pytest
+
+from memspan.ledger import RunRecord
+from memspan.report.claims import CLAIMS, Word
+from memspan.report.claims.events import REPORTS_CASE, SINES, start_case
+from memspan.report.figures import FIGURES
+from memspan.study import EXPERIMENTS, clocks
+
+
+def ended(run, **metrics):
+    facts = {"kernel": "made up", "machine": "none"}
+    steps = run.recipe.steps
+    return RunRecord(run.id, run.flat(), "finished", "", steps, metrics, facts, 1.0, False, None)
+
+
+def events(phased, others, sines=0.98):
+    """Two sensors and sines: how often the slow sensor is answered, and the Phased LSTM's accuracy on sines."""
+    records = []
+    for run in (*EXPERIMENTS["two_sensors"].runs, *EXPERIMENTS["sines"].runs):
+        gated = run.recipe.cell == "phased_lstm"
+        slow = phased if gated else others
+        score = slow if run.task.name == "two_sensors" else sines if gated else 0.7
+        records.append(ended(run, accuracy=score, accuracy_1=slow, accuracy_2=1.0))
+    return records
+
+
+def test_a_gate_that_keeps_what_lstms_lose_suits_events():
+    v = CLAIMS["c19"].verdict(events(0.99, 0.52))
+    assert v.word is Word.HOLDS
+    assert {j.case for j in v.judgements} == {REPORTS_CASE, SINES}
+    assert v.judgements[0].measure.value == pytest.approx(0.47)
+    assert "5 of 5 seeds" in CLAIMS["c19"].told(v)
+
+
+@pytest.mark.parametrize(
+    ("phased", "others", "sines", "where"),
+    [
+        (0.99, 0.97, 0.98, REPORTS_CASE),  # LSTMs keep it as well
+        (0.90, 0.52, 0.98, REPORTS_CASE),  # the gate loses it too
+        (0.99, 0.52, 0.69, SINES),
+    ],
+)
+def test_it_does_not_if_lstms_do_as_well_or_it_loses_the_sensor_too(phased, others, sines, where):
+    v = CLAIMS["c19"].verdict(events(phased, others, sines))
+    assert (v.word, v.weakest) == (Word.FAILS, where)
+
+
+def test_a_diverged_run_scores_nothing():
+    records = events(0.99, 0.52)
+    for record in records:
+        if record.config["cell"] == "phased_lstm":
+            record.metrics.clear()
+    assert CLAIMS["c19"].verdict(records).word is Word.FAILS
+
+
+def test_smaller_budgets_decide_nothing():
+    short = [r for r in events(0.99, 0.52) if r.config["steps"] != 2000]
+    assert CLAIMS["c19"].verdict(short).word is Word.NOT_RUN
+    assert CLAIMS["c20"].verdict([]).word is Word.NOT_RUN
+
+
+def palindromes(scores):
+    return [
+        ended(run, accuracy=scores(name, run.task.length))
+        for name in clocks.NETWORKS
+        for length in clocks.LENGTHS
+        for run in (clocks.palindrome(name, length, seed) for seed in clocks.SEEDS)
+    ]
+
+
+def test_a_told_clock_is_no_evidence():
+    told = palindromes(lambda name, length: 1.0 if name == clocks.TOLD else 0.1)
+    v = CLAIMS["c20"].verdict(told)
+    assert v.word is Word.FAILS
+    assert len(v.judgements) == 6
+
+
+def test_a_clock_not_told_is_if_it_beats_both_others_at_every_length():
+    untold = {clocks.UNTOLD, clocks.MOVED}
+    assert CLAIMS["c20"].verdict(palindromes(lambda n, T: 0.9 if n in untold else 0.1)).word is Word.HOLDS
+    short = palindromes(lambda n, T: 0.9 if n in untold or (n == clocks.GRU and T == 100) else 0.1)
+    v = CLAIMS["c20"].verdict(short)
+    assert v.word is Word.FAILS
+    assert v.weakest.startswith("T = 100,")
+
+
+def planted(found_up_to):
+    return [
+        ended(run, accuracy=0.9, period_p50_end=run.task.period * (1 if within else 1.3))
+        for run in EXPERIMENTS["planted"].runs
+        for within in [run.recipe.clock_low <= run.task.period * (1 + found_up_to)]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found_up_to", "word"), [(1.0, Word.HOLDS), (0.06, Word.CONDITIONS), (0.006, Word.FAILS)]
+)
+def test_a_period_is_found_from_everywhere_from_near_by_or_not_at_all(found_up_to, word):
+    v = CLAIMS["c22"].verdict(planted(found_up_to))
+    assert v.word is word
+    if word is Word.CONDITIONS:
+        assert v.detail.startswith("Condition:")
+        assert f"False at {start_case(5, 0.1)}" in v.detail.replace("; ", ", ")
+
+
+def test_a_missing_start_leaves_it_open():
+    some = [r for r in planted(0.06) if r.config["cycles"] != 80]
+    assert CLAIMS["c22"].verdict(some).word is Word.NOT_RUN
+
+
+@pytest.mark.parametrize(
+    ("figure", "records"),
+    [
+        ("fig-two-sensors", [r for r in events(0.99, 0.52) if r.config["task"] == "two_sensors"]),
+        ("fig-sines", [r for r in events(0.99, 0.52) if r.config["task"] == "sines"]),
+        ("fig-clocks", palindromes(lambda name, length: 1.0 if name == clocks.TOLD else 0.1)),
+        ("fig-planted", planted(0.06)),
+    ],
+)
+def test_figures_show_every_network(figure, records):
+    drawn = FIGURES[figure].draw(records)
+    names = {text.get_text() for legend in drawn.legends for text in legend.get_texts()}
+    if figure == "fig-clocks":
+        assert names == set(clocks.NETWORKS)
+    elif figure != "fig-planted":
+        assert len(names) == 5
+    else:
+        (axes,) = drawn.axes
+        assert len(axes.get_lines()) == 3
