@@ -12,6 +12,7 @@
     TimeGate                    clocks around any cell
     truncated, detached         truncated back-propagation: carry the state, cut its history
     Stream                      inference step by step, what layer.stream() returns
+    span                        how long a cell remembers: a length, its interval, what it cost
 
 Every name loads on first use, so that ``import memspan`` stays light.
 """
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         truncated,
     )
     from memspan.sensors import merge_streams
+    from memspan.study.span_call import span
 
 __version__ = "0.1.0"
 
@@ -71,6 +73,7 @@ __all__ = [
     "__version__",
     "detached",
     "merge_streams",
+    "span",
     "truncated",
 ]
 
@@ -80,6 +83,7 @@ _HOMES = {
     "FirstEvent": "memspan.cells.time_gate.initial",
     "LogUniform": "memspan.cells.time_gate.initial",
     "merge_streams": "memspan.sensors",
+    "span": "memspan.study.span_call",
 }
 
 

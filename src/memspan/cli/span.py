@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
+from memspan.cells import CELLS
 from memspan.cli.options import SweepOptions, seeds_of
 from memspan.cli.train import open_ledger, train_missing
 from memspan.config import Recipe, RunConfig
-from memspan.errors import OutputError
+from memspan.errors import ArgumentError, OutputError
 
 if TYPE_CHECKING:
     from memspan.study.span import Span
@@ -82,6 +83,10 @@ class SpanCommand:
         from memspan.study.span_budget import matched
         from memspan.study.span_search import SpanSearch
 
+        if not self.cells:
+            raise ArgumentError(
+                f"span needs a cell, for instance {', '.join(CELLS)}, or package.module:Class"
+            )
         searches = [
             SpanSearch(
                 recipe=Recipe(**asdict(self.knobs) | {"cell": cell}),
@@ -143,11 +148,12 @@ def _span_line(span: Span) -> str:
 def _length_lines(span: Span) -> list[str]:
     lines = []
     for row in span.rows:
-        solved, reached = row.solved, "never" if row.reached_step is None else f"{row.reached_step:.0f}"
-        kept = "–" if row.kept is None else f"{row.kept:.2f}"
+        solved, kept = row.solved, "–" if row.kept is None else f"{row.kept:.2f}"
+        reached = "half reached it" if row.reached_step else "fewer than half reached it"
+        reached += f" by step {row.reached_step:.0f}" if row.reached_step else ""
         lines.append(
             f"  {row.length:>6}: {round(solved.value * solved.n):>2} of {solved.n:>2} solved "
-            f"{_between(solved.low, solved.high, 2)}, half of them by step {reached}, kept {kept}"
+            f"{_between(solved.low, solved.high, 2)}; {reached}; kept {kept}"
         )
     return lines
 

@@ -19,7 +19,7 @@ from memspan.cells.initial import STACKED, initial_parameters, matrix
 from memspan.cells.time_gate.initial import FirstEvent, LogUniform, Scheme
 from memspan.config import PHASED, Recipe, RunConfig
 from memspan.errors import ArgumentError
-from memspan.kernels import unroll
+from memspan.kernels import Choice, choose, unroll
 from memspan.kernels.unroll import KernelName
 from memspan.models.inputs import Inputs, width
 from memspan.streams import stream
@@ -63,6 +63,11 @@ class SequenceModel:
         return cls(tuple(cell_of(recipe, size) for size in sizes), run.task.answers, run.task.classes)
 
     @property
+    def hidden_size(self) -> int:
+        """H, the units the read-out reads."""
+        return self.cells[-1].hidden_size
+
+    @property
     def outputs(self) -> int:
         """Numbers the read-out gives at each position: A·K, or A where answers are real numbers."""
         return self.answers * max(1, self.classes)
@@ -72,8 +77,11 @@ class SequenceModel:
         shapes: dict[str, tuple[int, ...]] = {}
         for k, cell in enumerate(self.cells):
             shapes |= {in_layer(name, k): shape for name, shape in cell.parameter_shapes().items()}
-        hidden = self.cells[-1].hidden_size
-        return shapes | dict(zip(READ_OUT, [(self.outputs, hidden), (self.outputs,)], strict=True))
+        return shapes | self.read_out_shapes()
+
+    def read_out_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return name → shape of the read-out's parameters, the last in order."""
+        return dict(zip(READ_OUT, [(self.outputs, self.hidden_size), (self.outputs,)], strict=True))
 
     def parameter_count(self) -> int:
         """Return the number of weights: 4(nd + n² + n) + on + o for an LSTM with n units and o answers."""
@@ -101,7 +109,7 @@ class SequenceModel:
         return values | self._initial_read_out(run)
 
     def _initial_read_out(self, run: RunConfig) -> dict[str, np.ndarray]:
-        hidden, init = self.cells[-1].hidden_size, run.recipe.init.removeprefix(STACKED)
+        hidden, init = self.hidden_size, run.recipe.init.removeprefix(STACKED)
         draw = matrix("xavier_normal" if init == "identity" else init, hidden)
         weight = draw(stream(run.seed, "initial read_out.weight"), self.outputs, hidden)
         return {READ_OUT[0]: weight.astype(np.float32), READ_OUT[1]: np.zeros(self.outputs, np.float32)}
@@ -109,6 +117,10 @@ class SequenceModel:
     def in_evaluation(self) -> SequenceModel:
         """Return the model to evaluate with: without what its cells have for training only."""
         return dataclasses.replace(self, cells=tuple(cell.in_evaluation() for cell in self.cells))
+
+    def choice(self, weights: Tensor, kernel: KernelName) -> Choice:
+        """Return which kernel serves the first cell for weights like these, and why."""
+        return choose(self.cells[0], dtype=weights.dtype, device=weights.device, kernel=kernel)
 
     def read(
         self,
@@ -146,7 +158,7 @@ class SequenceModel:
             mask = masks[k] if k < len(masks) else None
             x = made.outputs if mask is None else made.outputs * mask
             states.append(made.state)
-        return Reading(x.unsqueeze(1) if due == 1 else _last(x, due, inputs.lengths), tuple(states))
+        return Reading(x.unsqueeze(1) if due == 1 else last_positions(x, due, inputs.lengths), tuple(states))
 
     def logits(self, p: Mapping[str, Tensor], h: Tensor, temperature: float = 1.0) -> Tensor:
         """Return the energies of one replica's features h (S, B, H), divided by the temperature.
@@ -184,7 +196,7 @@ def _clocks(recipe: Recipe) -> Scheme:
     return LogUniform(low, high, ratio, window)
 
 
-def _last(x: Tensor, due: int, lengths: Tensor | None) -> Tensor:
+def last_positions(x: Tensor, due: int, lengths: Tensor | None) -> Tensor:
     """Return the last positions of every row of x (R, T, B, H): (R, due, B, H)."""
     T = x.shape[1]
     if due > T:

@@ -39,9 +39,9 @@ def matched(search: SpanSearch, first: SpanSearch, match: Match) -> SpanSearch:
 
 def parameters(run: RunConfig) -> int:
     """Return how many weights and biases a run trains, read-out included."""
-    from memspan.models.sequence import SequenceModel
+    from memspan.models.build import model_of
 
-    return SequenceModel.of(run).parameter_count()
+    return model_of(run).parameter_count()
 
 
 def step_seconds(run: RunConfig) -> float:

@@ -14,10 +14,11 @@ from torch import Tensor
 from memspan.cells.cell import State
 from memspan.config import RunConfig
 from memspan.errors import ArgumentError
-from memspan.kernels import Choice, choose
+from memspan.kernels import Choice
 from memspan.kernels.unroll import KernelName
+from memspan.models.build import model_of
 from memspan.models.inputs import Inputs, as_inputs
-from memspan.models.sequence import READ_OUT, SequenceModel
+from memspan.models.sequence import READ_OUT
 from memspan.tasks.task import Batch
 from memspan.training.answers import Tally, as_targets, loss_of
 from memspan.training.batches import dropout_masks, fresh_batches, training_batch
@@ -60,9 +61,10 @@ class Pack:
     def __init__(self, runs: Sequence[RunConfig], kernel: KernelName = "auto", threads: int = 1) -> None:
         if len({run.shape() for run in runs}) != 1:
             raise ArgumentError("a pack needs at least one run, all of the same task, cell, sizes and steps")
-        self.runs, self.kernel, self.threads = list(runs), kernel, threads
+        self.runs, self.kernel = list(runs), kernel
         self.task = runs[0].task
-        self.model = SequenceModel.of(runs[0])
+        self.model = model_of(runs[0])
+        self.threads = threads if self.model.cells else 1  # only our kernels' bits know no threads
         self.recurrent = [name for name in self.model.parameter_shapes() if name not in READ_OUT]
         self.rule = rule_of(runs[0].recipe)
         rows = torch.stack([self._flatten(self.model.initial(run)) for run in runs])
@@ -113,8 +115,7 @@ class Pack:
 
     def choice(self) -> Choice:
         """Return which kernel serves this pack, and why."""
-        cell = self.model.cells[0]
-        return choose(cell, dtype=self.weights.dtype, device=self.weights.device, kernel=self.kernel)
+        return self.model.choice(self.weights, self.kernel)
 
     def update(self, t: int) -> list[Outcome]:
         """Apply update number t = 1, 2, … to every replica and return what each showed before it."""
