@@ -1,4 +1,4 @@
-"""c19, c20 and c22 on made-up runs: each can hold, fail, and hold under conditions; their figures are drawn."""
+"""c19, c20 and c22 on made-up runs: each can hold, fail, or hold under conditions; figures are drawn."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def ended(run, **metrics):
 
 
 def events(phased, others, sines=0.98):
-    """Two sensors and sines: how often the slow sensor is answered, and the Phased LSTM's accuracy on sines."""
+    """Two sensors and sines: how often the slow sensor is answered, and the gate's accuracy on sines."""
     records = []
     for run in (*EXPERIMENTS["two_sensors"].runs, *EXPERIMENTS["sines"].runs):
         gated = run.recipe.cell == "phased_lstm"

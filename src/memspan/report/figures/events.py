@@ -50,7 +50,8 @@ def draw_two_sensors(records: Records) -> Figure:
 def draw_sines(records: Records) -> Figure:
     """Draw every network's accuracy on sines, beside what was published."""
     runs, figure = ended(records), Figure(figsize=(6.6, 3.8), layout="constrained")
-    axes, samplings = figure.add_subplot(), values(ended(records), "sampling")
+    axes, there = figure.add_subplot(), values(runs, "sampling")
+    samplings = [sampling for sampling in sensors.SAMPLINGS if sampling in there]
     _dots(axes, runs, sensors.NETWORKS, [{"sampling": sampling} for sampling in samplings], "accuracy")
     for x, sampling in enumerate(samplings):
         for name, published in PUBLISHED[sampling].items():
@@ -67,7 +68,7 @@ def draw_sines(records: Records) -> Figure:
 def draw_clocks(records: Records) -> Figure:
     """Draw every network's accuracy on palindromes against their length, clocks told and not told."""
     runs, figure = ended(records), Figure(figsize=(7.4, 4.0), layout="constrained")
-    axes, lengths = figure.add_subplot(), values(ended(records), "length")
+    axes, lengths = figure.add_subplot(), values(runs, "length")
     names = {name: _fields(name) for name in clocks.NETWORKS}
     _dots(axes, runs, names, [{"length": length} for length in lengths], "accuracy")
     axes.set_xticks(range(len(lengths)), [f"{length:,}" for length in lengths])
@@ -139,7 +140,7 @@ def _dot(axes: Axes, x: float, found: Sequence[float], k: int, name: str) -> Non
     axes.plot([x] * len(found), found, ".", color=colour, markersize=3, alpha=0.5)
     if mean.low is not None and mean.high is not None:
         axes.plot([x, x], [mean.low, mean.high], color=colour, linewidth=1.4)
-    axes.plot(x, mean.value, marker=MARKERS[k], color=colour, markeredgecolor=PAPER, label=name)
+    axes.plot(x, mean.value, MARKERS[k], color=colour, markeredgecolor=PAPER, label=name)
 
 
 def _chance(axes: Axes, chance: float) -> None:

@@ -28,6 +28,9 @@ DARK = {
     "#c2500a": "#f0894a",
     "#0b62a4": "#5fb0ee",
     THIRD: "#c79be6",
+    "#1f7a4d": "#63c795",
+    "#8a6d00": "#d9b93c",
+    "#a3244f": "#ef86a9",
 }
 """Colour on a light page → colour on a dark one. The sequence of lengths adds its own."""
 
