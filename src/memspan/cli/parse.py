@@ -26,6 +26,9 @@ from memspan.cli.runs_change import RunsDelete, RunsRetry
 from memspan.cli.runs_status import RunsStatus
 from memspan.cli.span import SpanCommand
 from memspan.cli.sweep import Sweep
+from memspan.cli.text_evaluate import TextEvaluate
+from memspan.cli.text_train import TextTrain
+from memspan.cli.text_write import TextComplete, TextSample
 from memspan.cli.train import Train
 from memspan.errors import ArgumentError, UnknownNameError
 
@@ -60,6 +63,10 @@ VERBS: dict[str, type | Group] = {
             "retry": RunsRetry,
             "delete": RunsDelete,
         },
+    ),
+    "text": Group(
+        "Character models: train one, let it write, say how well it foretells.",
+        {"train": TextTrain, "sample": TextSample, "complete": TextComplete, "evaluate": TextEvaluate},
     ),
     "export": Export,
     "gate": Gate,
