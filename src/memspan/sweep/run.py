@@ -14,6 +14,7 @@ from memspan.errors import MemspanError
 from memspan.ledger import Ledger
 from memspan.ledger.events import Checkpoint, Event, Finished, Stopped
 from memspan.sweep.engine import Crash, Engine
+from memspan.sweep.longer import inherit
 from memspan.sweep.plan import LARGEST, PackPlan, missing, packs, take
 
 SIZES = (LARGEST, LARGEST // 2, 1)
@@ -57,6 +58,7 @@ def sweep(
         SweepError: a run's workers died once for each of ``SIZES`` without getting on; the others are done.
     """
     ledger.register(runs)
+    inherit(runs, ledger)
     crashes: dict[str, list[str]] = defaultdict(list)
     with _stops_on_signal(engine) as stopped:
         while left := [run for run in missing(runs, ledger) if len(crashes[run.id]) < len(SIZES)]:
