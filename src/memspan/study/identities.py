@@ -16,5 +16,7 @@ IDENTITIES = (
     _asked("rmsprop", "RMSProp as printed, beside torch's", "c09"),
     _asked("adam", "Adam as printed, beside torch's", "c10", "fig-adam"),
     _asked("parameters", "Numbers of parameters", "c11"),
+    _asked("temperature", "A division by a temperature, undone by the read-out", "c26"),
+    _asked("log_softmax", "A softmax and its logarithm in float32", "c36"),
     _asked("time_gate", "The gate's curve against its closed forms", "c18", "c23"),
 )

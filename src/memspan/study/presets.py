@@ -9,6 +9,7 @@ from memspan.study.gradients import gate_variants, gates, gradients
 from memspan.study.identities import IDENTITIES
 from memspan.study.palindromes import palindromes
 from memspan.study.sensors import sines, two_sensors
+from memspan.study.text import text, text_larger, text_marks, text_without_dropout
 from memspan.study.variations import VARIATIONS
 
 FULL: tuple[Experiment, ...] = (
@@ -21,6 +22,10 @@ FULL: tuple[Experiment, ...] = (
     clocks(),
     longest(),
     planted(),
+    text(),
+    text_marks(),
+    text_without_dropout(),
+    text_larger(),
     *VARIATIONS,
     *IDENTITIES,
 )
@@ -31,6 +36,11 @@ GATED = (
     planted(cycles=(5,), away=(0.005, 0.05, 0.5), seeds=(0,), steps=300, final_size=1024),
 )
 """A preview of what time gates are good for."""
+WRITING = (
+    text(seeds=(0,), steps=300, probes=("text", "text_sampling")),
+    text_marks(seeds=(0,), marks=(1, 100, 200)),
+)
+"""A preview of the character models."""
 EXPERIMENTS = {experiment.id: experiment for experiment in FULL}
 
 PRESETS = {
@@ -39,7 +49,7 @@ PRESETS = {
         Preset(
             "quick",
             "Four lengths, 1200 steps, two seeds: a look in minutes, too small a budget for any verdict.",
-            (palindromes(lengths=(5, 10, 20, 30), steps=1200, seeds=range(2)), *GATED, *IDENTITIES),
+            (palindromes(lengths=(5, 10, 20, 30), steps=1200, seeds=range(2)), *GATED, *WRITING, *IDENTITIES),
         ),
         Preset(
             "report",

@@ -6,7 +6,7 @@ import importlib
 
 from memspan.report.tables.table import Table
 
-MODULES: tuple[str, ...] = ()
+MODULES: tuple[str, ...] = ("text",)
 """Modules of this folder with ``TABLES``, a tuple of ``Table``; adding one is one line here."""
 
 TABLES: dict[str, Table] = {
