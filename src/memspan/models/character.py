@@ -17,6 +17,7 @@ from memspan.errors import ArgumentError, ShapeError
 from memspan.kernels import Choice
 from memspan.layers.call import Call
 from memspan.layers.recurrent import Recurrent
+from memspan.models.form import TextState
 from memspan.models.generation import (
     BLOCK,
     Generation,
@@ -34,22 +35,6 @@ PIECE = 4096
 """Steps that are read at a time; the state goes on from piece to piece."""
 REPORT = Recipe(layers=2, biases=2, coding="one_hot", dropout=0.5)
 """The report's network: two layers of 128 LSTM units with torch's two biases, one-hot characters."""
-
-
-@dataclasses.dataclass(frozen=True)
-class TextState:
-    """What a model remembers of the rows it has read.
-
-    Shapes:
-        every part (layers, B, H); position (B,), the characters read, on which clocks run.
-    """
-
-    parts: tuple[Tensor, ...]
-    position: Tensor
-
-    def rows(self, chosen: Tensor) -> TextState:
-        """Return the state of some rows."""
-        return TextState(tuple(part[:, chosen] for part in self.parts), self.position[chosen])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +88,7 @@ class CharacterModel(nn.Module, Pretrained):
         if not len(vocabulary):
             raise ArgumentError("the vocabulary has no characters; a model needs a text of at least one")
         self.vocabulary, self.run = vocabulary, run
-        self.recipe, self.embedding_size = REPORT if recipe is None else recipe, embedding
+        self.recipe = REPORT if recipe is None else recipe
         K, cell = len(vocabulary), cell_of(self.recipe, embedding or len(vocabulary))
         self.embedding = nn.Embedding(K, embedding) if embedding else None
         dropout = self.recipe.dropout if self.recipe.layers > 1 else 0.0

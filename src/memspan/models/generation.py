@@ -6,18 +6,15 @@ import codecs
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
-from torch import nn
 
 from memspan.errors import ArgumentError, KernelRefusal
 from memspan.kernels import Choice, choose
+from memspan.models.form import Form
 from memspan.models.sampling import Sampling
 from memspan.text.vocabulary import Unknown, Vocabulary
-
-if TYPE_CHECKING:
-    from memspan.models.character import CharacterModel
 
 Kernel = Literal["auto", "fused", "steps"]
 SENTENCE_ENDS = (".", ";", "!", "?")
@@ -62,7 +59,7 @@ def prompt_symbols(vocabulary: Vocabulary, text: str, unknown: Unknown) -> np.nd
     return symbols
 
 
-def choose_kernel(model: CharacterModel, kernel: Kernel) -> Choice:
+def choose_kernel(model: Form, kernel: Kernel) -> Choice:
     """Return how a model writes, and why; see ``CharacterModel.choice``."""
     if kernel not in ("auto", "fused", "steps"):
         raise ArgumentError(f"kernel={kernel!r}: expected auto, fused or steps")
@@ -92,7 +89,7 @@ class Generation:
 
     def __init__(
         self,
-        model: CharacterModel,
+        model: Form,
         prompts: Sequence[str],
         length: int,
         sampling: Sampling,
@@ -151,7 +148,7 @@ class Generation:
 
 
 @contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: Form) -> Iterator[None]:
     """Switch dropout and leaks off inside the block."""
     training = model.training
     model.eval()

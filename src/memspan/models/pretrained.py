@@ -12,21 +12,18 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from huggingface_hub import ModelHubMixin, snapshot_download
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from memspan.config import Recipe, RunConfig
 from memspan.errors import ArgumentError, MemspanError
 from memspan.machine import code_version
+from memspan.models.form import Form
 from memspan.text.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from memspan.models.character import CharacterModel
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 FORMAT, KIND = 1, "memspan.CharacterModel"
@@ -83,7 +80,7 @@ class Pretrained(ModelHubMixin):
         return model.eval()
 
 
-def _config(model: CharacterModel) -> dict[str, Any]:
+def _config(model: Form) -> dict[str, Any]:
     usual = Recipe()
     told = {f.name: getattr(model.recipe, f.name) for f in dataclasses.fields(Recipe)}
     return {
@@ -92,7 +89,7 @@ def _config(model: CharacterModel) -> dict[str, Any]:
         "code_version": code_version(),
         "vocabulary": model.vocabulary.to_json(),
         "recipe": {name: value for name, value in told.items() if value != getattr(usual, name)},
-        "embedding": model.embedding_size,
+        "embedding": 0 if model.embedding is None else model.embedding.embedding_dim,
         "run": None if model.run is None else model.run.flat(),
     }
 

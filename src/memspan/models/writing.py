@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,16 +11,14 @@ from memspan import simd
 from memspan.kernels.cpu.rows import Choosing, Rows, Written
 from memspan.kernels.cpu.spec import spec_for
 from memspan.kernels.cpu.writer import Writer
+from memspan.models.form import Form, TextState
 from memspan.models.sampling import Sampling
-
-if TYPE_CHECKING:
-    from memspan.models.character import CharacterModel, TextState
 
 LARGEST_SCALE = 1e30  # a temperature so near 0 that only equal energies are told apart from the largest
 
 
 def begin(
-    model: CharacterModel, prompts: Sequence[np.ndarray], sampling: Sampling, kernel: str, all_: bool
+    model: Form, prompts: Sequence[np.ndarray], sampling: Sampling, kernel: str, all_: bool
 ) -> Writer | StepRows:
     """Read prompts but for their last symbols, and return the rows that go on from there."""
     own = 1.0 / model.temperature
@@ -41,7 +38,7 @@ def begin(
 
 
 @torch.no_grad()
-def _read(model: CharacterModel, prompts: Sequence[np.ndarray]) -> TextState:
+def _read(model: Form, prompts: Sequence[np.ndarray]) -> TextState:
     """Read every prompt up to its last symbol, all rows in one call."""
     lengths = torch.tensor([len(prompt) - 1 for prompt in prompts], dtype=torch.int64)
     padded = torch.zeros(max([0, *lengths.tolist()]), len(prompts), dtype=torch.int64)
@@ -50,7 +47,7 @@ def _read(model: CharacterModel, prompts: Sequence[np.ndarray]) -> TextState:
     return model.outputs(padded, lengths=lengths)[1]
 
 
-def _weights(model: CharacterModel, k: int) -> dict[str, torch.Tensor]:
+def _weights(model: Form, k: int) -> dict[str, torch.Tensor]:
     """Return one layer's weights; an embedding is multiplied into the first's, which then reads symbols."""
     names = model.recurrent.cell.parameter_shapes()
     weights = {name: getattr(model.recurrent, f"{name}_l{k}").detach() for name in names}
@@ -64,7 +61,7 @@ class StepRows(Rows):
 
     def __init__(
         self,
-        model: CharacterModel,
+        model: Form,
         state: TextState,
         symbols: np.ndarray,
         seeds: np.ndarray,
