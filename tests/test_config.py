@@ -32,7 +32,7 @@ def test_every_field_but_none_changes_the_id():
         "clip": 0.0, "batch": 64, "steps": 10, "repeat": 8, "recipe_version": 2, "layers": 2, "biases": 2,
         "dropout": 0.5, "temperature": 2.0, "time_input": "delta", "time_origin": "random", "leak": 0.0,
         "clock_low": 1.0, "clock_high": 50.0, "clock_shift": "first_event", "clock_ratio": 0.1,
-        "input_scale": 0.1, "chrono_longest": 100, "clock_learned": "none",
+        "input_scale": 0.1, "recurrent_scale": 2.0, "chrono_longest": 100, "clock_learned": "none",
         "evaluate_every": 10, "evaluation_size": 10, "final_size": 10,
     }  # fmt: skip
     names = {f.name for f in dataclasses.fields(Recipe)}

@@ -58,6 +58,8 @@ class Recipe:
     knows it."""
     input_scale: float = 1.0
     """Factor on the initial weights of the first layer's inputs."""
+    recurrent_scale: float = 1.0
+    """Factor on the initial recurrent weights; above 1 a state saturates on what it is shown first."""
     coding: Literal["scalar", "one_hot"] = "scalar"
     """How a symbol enters the network: its raw value, or one of K unit vectors."""
     time_input: TimeInput = "none"
@@ -113,7 +115,7 @@ class Recipe:
         _check_fields(self)
         for name in _COUNTS:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("learning_rate", "lr_decay", "temperature", "clock_low", "clock_high", "input_scale"):
+        for name in _POSITIVE:
             value = getattr(self, name)
             _require(math.isfinite(value) and value > 0, name, value, "a positive number")
         _require(math.isfinite(self.clip) and self.clip >= 0, "clip", self.clip, "0 (off) or positive")
@@ -149,10 +151,15 @@ _COUNTS = (
     *("hidden", "layers", "batch", "steps", "repeat", "lr_decay_steps"),
     *("evaluate_every", "evaluation_size", "final_size"),
 )
+_POSITIVE = (
+    *("learning_rate", "lr_decay", "temperature", "clock_low", "clock_high"),
+    *("input_scale", "recurrent_scale"),
+)
 FREE = (
     *("init", "bias", "learning_rate", "lr_decay", "lr_decay_steps", "momentum", "clip", "repeat"),
     *("dropout", "temperature", "clock_low", "clock_high", "clock_shift", "clock_ratio"),
-    *("clock_window_low", "clock_window_high", "clock_learned", "input_scale", "chrono_longest"),
+    *("clock_window_low", "clock_window_high", "clock_learned"),
+    *("input_scale", "recurrent_scale", "chrono_longest"),
 )
 """Recipe fields in which the replicas of one pack may differ, beside the seed."""
 

@@ -21,6 +21,13 @@ def test_the_input_scale_scales_the_first_layer_s_inputs_and_nothing_else():
     assert np.allclose(scaled["weight_ih"], 0.1 * usual["weight_ih"])
 
 
+def test_the_recurrent_scale_scales_the_recurrent_weights_of_every_layer():
+    usual, scaled = initial(layers=2, biases=2), initial(layers=2, biases=2, recurrent_scale=2.0)
+    changed = {name for name in usual if not np.array_equal(usual[name], scaled[name])}
+    assert changed == {"weight_hh", "weight_hh_l1"}
+    assert np.array_equal(scaled["weight_hh"], 2 * usual["weight_hh"])
+
+
 def test_chrono_prepares_for_the_length_it_is_told():
     def forget(**recipe):
         return initial(bias="chrono", **recipe)["bias_ih"][128:256]

@@ -134,6 +134,7 @@ def test_told_says_what_a_recipe_knew():
     assert told(Recipe(bias="forget_one")) == "nothing"
     assert told(Recipe(bias="chrono")) == "T"
     assert told(Recipe(bias="chrono", time_input="first")) == "T and cue"
+    assert told(Recipe(cell="rnn", recurrent_scale=2.0)) == "cue"
     aimed = {"cell": "phased_lstm", "clock_shift": "first_event"}
     assert told(Recipe(**aimed)) == "cue"
     assert told(Recipe(**aimed, time_origin="random")) == "nothing"

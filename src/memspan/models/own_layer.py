@@ -23,7 +23,7 @@ from memspan.models.sequence import Reading, SequenceModel, last_positions
 from memspan.streams import stream
 
 LAYER = "layer."
-_ITS_OWN = ("init", "bias", "layers", "biases", "dropout", "input_scale", "nonlinearity")
+_ITS_OWN = ("init", "bias", "layers", "biases", "dropout", "input_scale", "recurrent_scale", "nonlinearity")
 """Fields of a recipe that a layer of your own decides by itself."""
 
 

@@ -104,8 +104,10 @@ class SequenceModel:
             longest = recipe.chrono_longest or run.task.steps + 1
             drawn = initial_parameters(cell, seed=seed, init=recipe.init, bias=recipe.bias, longest=longest)
             values |= {in_layer(name, k): value for name, value in drawn.items()}
-        if recipe.input_scale != 1:
-            values["weight_ih"] = values["weight_ih"] * np.float32(recipe.input_scale)
+        for name in values:
+            scale = recipe.recurrent_scale if name.startswith("weight_hh") else 1.0
+            scale = recipe.input_scale if name == "weight_ih" else scale
+            values[name] = values[name] * np.float32(scale)
         return values | self._initial_read_out(run)
 
     def _initial_read_out(self, run: RunConfig) -> dict[str, np.ndarray]:

@@ -98,7 +98,8 @@ class Span:
 def told(recipe: Recipe) -> str:
     """Return what a recipe knows beforehand: ``"T"``, ``"cue"`` (where it is), both, or ``"nothing"``.
 
-    Gates that first open at the first event are told where the cue is, unless time begins at random.
+    Gates that first open at the first event are told where the cue is, unless time begins at random; so are
+    recurrent weights that begin above 1, for their state saturates on what it is shown first.
 
     Example:
         >>> told(Recipe()), told(Recipe(bias="chrono")), told(Recipe(bias="chrono", chrono_longest=1000))
@@ -106,7 +107,8 @@ def told(recipe: Recipe) -> str:
     """
     known = ["T"] if recipe.bias == "chrono" and not recipe.chrono_longest else []
     aimed = recipe.cell.startswith(PHASED) and recipe.clock_shift == "first_event"
-    if recipe.time_input == "first" or (aimed and recipe.time_origin == "zero"):
+    latched = recipe.recurrent_scale > 1
+    if recipe.time_input == "first" or latched or (aimed and recipe.time_origin == "zero"):
         known.append("cue")
     return " and ".join(known) or "nothing"
 
