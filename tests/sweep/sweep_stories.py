@@ -15,7 +15,7 @@ def runs(n=3, steps=40, cell="rnn", hidden=16, batch=8, length=6, **recipe):
     return [RunConfig(Palindrome(length), page, seed) for seed in range(n)]
 
 
-def command(out, *, n=3, steps=800, every=0.1, workers=1):
+def command(out, *, n=3, steps=800, every=0.3, workers=1):
     """The command that trains ``runs(n, steps)``."""
     words = f"--length 6 --cell rnn --hidden 16 --batch 8 --steps {steps} --seeds 0-{n - 1}"
     words += f" --checkpoint-every {every} --workers {workers} --out {out}"

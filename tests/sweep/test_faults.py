@@ -47,7 +47,7 @@ def training_or_done(ledger, process):
 @pytest.mark.parametrize("kills", [2, pytest.param(25, marks=pytest.mark.slow)])
 def test_killed_at_random_moments(tmp_path, kills, undisturbed):
     rng, ledger = random.Random(kills), tmp_path / "ledger.sqlite"
-    size = {"n": 2, "steps": 2000} if kills == 2 else {"n": 12, "steps": 4000}
+    size = {"n": 2, "steps": 800} if kills == 2 else {"n": 8, "steps": 3000}
     for kill in range(kills):
         process = start(command(tmp_path, **size), start_new_session=True)
         if kill % 2:  # at any moment of the start
@@ -71,7 +71,7 @@ def test_killed_at_random_moments(tmp_path, kills, undisturbed):
     ids="+".join,
 )
 def test_stopped_by_signals(tmp_path, signals, undisturbed):
-    ledger, size = tmp_path / "ledger.sqlite", {"n": 2, "steps": 3000}
+    ledger, size = tmp_path / "ledger.sqlite", {"n": 2, "steps": 1500}
     process = start(command(tmp_path, **size))
     until(lambda: under_way(ledger), process)
     for name in signals:
@@ -148,6 +148,7 @@ def test_a_full_disk(small_disk, undisturbed):
 
 def test_a_disk_that_became_read_only(small_disk, undisturbed):
     disk, mount = small_disk
+    assert mount("remount,size=16m").returncode == 0
     interrupted(disk / "l", runs())
     assert mount("remount,ro").returncode == 0
     with pytest.raises(LedgerError, match="writable"):
@@ -171,7 +172,7 @@ def test_a_read_only_ledger_is_refused_before_anything_is_trained(tmp_path, undi
 
 
 def test_two_sweeps_at_once_share_the_work(tmp_path, undisturbed):
-    size = {"n": 16, "steps": 300}
+    size = {"n": 16, "steps": 100}
     both = [start(command(tmp_path, **size)) for _ in range(2)]
     for process in both:
         _, said = process.communicate(timeout=300)
@@ -181,7 +182,7 @@ def test_two_sweeps_at_once_share_the_work(tmp_path, undisturbed):
 
 
 def test_the_second_sweep_takes_over_when_the_first_is_killed(tmp_path, undisturbed):
-    ledger, size = tmp_path / "ledger.sqlite", {"n": 2, "steps": 3000}
+    ledger, size = tmp_path / "ledger.sqlite", {"n": 2, "steps": 1500}
     first = start(command(tmp_path, **size), start_new_session=True)
     until(lambda: under_way(ledger), first)
     second = start(command(tmp_path, **size))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from memspan.config import PHASED, RunConfig
 
 _GATES = {"rnn": 1, "gru": 3}  # others have 4; written here because a cell's class would import torch
-WORKER_BYTES = 450 * 2**20
+WORKER_BYTES = 480 * 2**20
 """A worker before its first pack: interpreter, torch and the compiled kernels."""
 
 
