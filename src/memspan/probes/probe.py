@@ -20,10 +20,12 @@ PROBES = Registry(
     {
         "adam": "memspan.probes.updates:adam",
         "bptt": "memspan.probes.bptt:bptt",
+        "closed_gate": "memspan.probes.closed_gate:closed_gate",
         "jacobians": "memspan.probes.jacobians:jacobians",
         "log_softmax": "memspan.probes.softmax:log_softmax",
         "parameters": "memspan.probes.parameters:parameters",
         "rmsprop": "memspan.probes.updates:rmsprop",
+        "slope": "memspan.probes.slope:slope",
         "temperature": "memspan.probes.softmax:temperature",
         "time_gate": "memspan.probes.time_gate:time_gate",
     },

@@ -1,4 +1,4 @@
-"""What needs no training: questions to the equations, one experiment a probe."""
+"""What needs no training: questions to the equations, one experiment a probe, and a benchmark."""
 
 from __future__ import annotations
 
@@ -19,4 +19,7 @@ IDENTITIES = (
     _asked("temperature", "A division by a temperature, undone by the read-out", "c26"),
     _asked("log_softmax", "A softmax and its logarithm in float32", "c36"),
     _asked("time_gate", "The gate's curve against its closed forms", "c18", "c23"),
+    _asked("slope", "A period learned with the gate's slopes, and with slopes of 1", "c23", "fig-slope"),
+    _asked("closed_gate", "What a closed gate copies", "c38", "fig-copy"),
+    Experiment("bench gate", "What closed gates save: memspan bench gate", (), ("c21", "fig-sparse")),
 )

@@ -35,7 +35,7 @@ class IdentityClaim(Claim):
         found = [m for m in measurements if m.config.get("probe") == self.probe]
         if not found:
             return Verdict(Word.NOT_RUN, "Not measured yet.")
-        values, cases = found[-1].values, int(found[-1].config["cases"])
+        values, cases = found[-1].values, int(found[-1].values.get("cases", found[-1].config["cases"]))
         agree = {values[name] <= self.limit for name in (self.number, *self.besides)}
         word = Word.CONDITIONS if len(agree) == 2 else Word.HOLDS if True in agree else Word.FAILS
         detail = filled(self.detail, values)

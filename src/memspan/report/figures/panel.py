@@ -20,7 +20,8 @@ class Panel:
         claims: ids of the claims it bears on; their verdicts stand beside it.
         from_runs: whether it shows runs; if not, it is drawn without any.
         probe: whose numbers it shows: those of a probe of trained runs join each run's metrics; with
-            ``from_runs`` false, ``draw`` gets the probe's measurements in the place of runs.
+            ``from_runs`` false, ``draw`` gets the measurements of a probe, or of a benchmark by this name, in
+            the place of runs.
     """
 
     id: str
