@@ -1,6 +1,9 @@
 import pytest
 from made_up import made_up_study
 
+from memspan.ledger import Measurement
+from memspan.probes import PROBES, Probe
+
 
 @pytest.fixture(scope="session")
 def quick_study():
@@ -16,3 +19,9 @@ def report_study():
 def full_study():
     """Five seeds of it: the fewest that decide."""
     return made_up_study("full", seeds=5)
+
+
+@pytest.fixture(scope="session")
+def answers():
+    """What every probe of the equations answers, from fewer cases than it is asked about."""
+    return [Measurement(Probe(name).flat(), PROBES.resolve(name)(60, 0), {}) for name in PROBES]

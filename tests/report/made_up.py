@@ -54,13 +54,17 @@ def made_up_line(cell, length, steps, rng):
     return np.round((np.clip(line + rng.normal(0, 0.02, steps), 0, 1)) * 128) / 128
 
 
+def studied(name):
+    """The runs of a preset's palindromes."""
+    return next(e for e in preset(name).experiments if e.id == "palindromes").runs
+
+
 def made_up_study(name, seeds=10):
     from memspan.statistics import summarise
 
     rng = np.random.default_rng(7)
     records = []
-    study = next(e for e in preset(name).experiments if e.id == "palindromes")
-    for run in (run for run in study.runs if run.seed < seeds):
+    for run in (run for run in studied(name) if run.seed < seeds):
         line = made_up_line(run.recipe.cell, run.task.length, run.recipe.steps, rng)
         held_out = np.round(line[99::100] * 1024) / 1024
         held_out[held_out > 0.95] = 1.0

@@ -4,27 +4,35 @@ from html.parser import HTMLParser
 
 import jinja2
 import pytest
-from made_up import made_up_study
+from made_up import made_up_study, studied
 
 from memspan.errors import LedgerError, OutputError, UnknownNameError
 from memspan.ledger import Ledger
 from memspan.ledger.events import Finished, Piece, Started
 from memspan.report import build_report, check_out
 from memspan.report.build import write_report
-from memspan.report.claims import CLAIMS
+from memspan.report.claims import CLAIMS, SeedClaim
 from memspan.report.figures import FIGURES
 from memspan.report.output import whole_or_nothing
 from memspan.report.tokens import Tokens
 from memspan.study import preset
 
-PARTS = [".memspan-report", "claims.json", "figures", "report.html", "runs.parquet", "tables"]
+PARTS = [
+    ".memspan-report",
+    "claims.json",
+    "figures",
+    "report.html",
+    "report.pdf",
+    "runs.parquet",
+    "tables",
+]
 
 
 @pytest.fixture(scope="module")
-def ledger(tmp_path_factory):
-    """A ledger that holds a made-up quick study."""
+def ledger(answers, tmp_path_factory):
+    """A ledger that holds a made-up quick study, and the probes' answers."""
     ledger = Ledger.open(tmp_path_factory.mktemp("held") / "ledger.sqlite")
-    runs = preset("quick").runs
+    runs = studied("quick")
     ledger.register(runs)
     for run, made_up in zip(runs, made_up_study("quick"), strict=True):
         line = made_up.curve("batch_accuracy").mean
@@ -34,6 +42,8 @@ def ledger(tmp_path_factory):
         ledger.append(
             Finished(run.id, len(line), curves=curves, state=b"end", metrics=made_up.metrics, wall_seconds=1)
         )
+    for answer in answers:
+        ledger.measure(answer.config, answer.values, answer.machine)
     yield ledger
     ledger.close()
 
@@ -63,7 +73,10 @@ class Page(HTMLParser):
 
 def test_every_part_is_written(built):
     assert sorted(path.name for path in built.iterdir()) == PARTS
-    assert len(list((built / "figures").iterdir())) == len(FIGURES) * 3
+    figures = {path.stem for path in (built / "figures").iterdir()}
+    assert {id for id in FIGURES if id.startswith("fig1") or id.startswith("fig4")} <= figures
+    assert len(list((built / "figures").iterdir())) == len(figures) * 3
+    assert (built / "report.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_the_page_needs_nothing_else(built):
@@ -72,7 +85,7 @@ def test_the_page_needs_nothing_else(built):
     assert not page.fetched
     assert "script" not in page.tags
     assert "link" not in page.tags
-    assert all(link.startswith("#") for link in page.links)
+    assert all(link.startswith(("#", "data:image/png")) for link in page.links)
     assert not any(word in text for word in ("http:", "https:", "url(http", "@import"))
     assert len(text) < 8e6
 
@@ -80,19 +93,20 @@ def test_the_page_needs_nothing_else(built):
 def test_links_lead_somewhere_and_ids_are_unique(built):
     page = Page((built / "report.html").read_text())
     assert len(set(page.ids)) == len(page.ids)
-    assert {link[1:] for link in page.links} <= set(page.ids)
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
 
 
 def test_quick_is_a_preview(built):
     text = (built / "report.html").read_text()
     assert "This page is a preview" in text
-    assert "does not hold" not in text.split("How verdicts are reached</h2>")[0]
+    assert 'class="tag holds"' not in text.split('id="lstm"')[1].split('id="beside"')[0]
     rows = json.loads((built / "claims.json").read_text())
     assert [row["id"] for row in rows] == list(CLAIMS)
     for row in rows:
-        assert list(row) == ["id", "verdict", "value", "low", "high", "n", "command"]
-        assert (row["verdict"], row["value"], row["n"]) == ("not yet run", None, None)
-        assert row["command"] == "memspan reproduce --preset full"
+        assert list(row) == ["id", "verdict", "value", "low", "high", "n", "told", "command"]
+        if isinstance(CLAIMS[row["id"]], SeedClaim):
+            assert (row["verdict"], row["value"], row["n"]) == ("not yet run", None, None)
+        assert row["command"] == f"memspan reproduce --only {row['id']}"
 
 
 def test_tables_hold_the_numbers(built):
@@ -104,7 +118,8 @@ def test_tables_hold_the_numbers(built):
     ]
     assert all(row["n"] == "2" and float(row["mean_all_low"]) <= float(row["mean_all"]) for row in rows)
     with (built / "tables" / "judgements.csv").open() as file:
-        assert {row["preview"] for row in csv.DictReader(file)} == {"yes"}
+        previews = {row["id"]: row["preview"] for row in csv.DictReader(file)}
+        assert (previews["c04"], previews["c03"]) == ("yes", "no")
 
 
 def test_building_twice_gives_the_same_bytes(ledger, built, tmp_path):
@@ -114,13 +129,14 @@ def test_building_twice_gives_the_same_bytes(ledger, built, tmp_path):
     assert [name for name in files if (built / name).read_bytes() != (again / name).read_bytes()] == []
 
 
-def test_a_full_study_is_judged_on_the_page(full_study, tmp_path):
-    write_report(full_study, tmp_path, preset("full"))
+def test_a_full_study_is_judged_on_the_page(full_study, answers, tmp_path):
+    write_report(full_study, tmp_path, preset("full"), answers)
     text = (tmp_path / "report.html").read_text()
     assert "This page is a preview" not in text
     assert "does not hold" in text
     assert "0 of 5 seeds at the weakest length" in text
-    assert {row["n"] for row in json.loads((tmp_path / "claims.json").read_text())} == {5, None}
+    rows = {row["id"]: row for row in json.loads((tmp_path / "claims.json").read_text())}
+    assert {rows[id]["n"] for id in ("c04", "c05", "c08", "c12")} == {5}
 
 
 def test_a_token_without_a_value_stops_the_build_with_its_name():

@@ -107,8 +107,8 @@ def test_every_preset_asks_and_asks_once(tmp_path, monkeypatch):
         assert len(ledger.measurements()) == len(asked) == 2
 
 
-def test_a_preview_still_judges_the_gate(quick_study, tmp_path):
-    write_report(quick_study, tmp_path, preset("quick"), [time_gate_measured()])
+def test_a_preview_still_judges_the_gate(quick_study, answers, tmp_path):
+    write_report(quick_study, tmp_path, preset("quick"), [*answers, time_gate_measured()])
     text = (tmp_path / "report.html").read_text()
     assert "This page is a preview" in text
     assert all(f'id="{id}"' in text for id in GATES)
@@ -116,5 +116,5 @@ def test_a_preview_still_judges_the_gate(quick_study, tmp_path):
     rows = {row["id"]: row for row in json.loads((tmp_path / "claims.json").read_text())}
     assert (rows["c18"]["verdict"], rows["c18"]["n"]) == ("holds", 2000)
     assert (rows["c23"]["verdict"], rows["c23"]["value"]) == ("does not hold", 2.0)
-    assert rows["c18"]["command"] == "memspan reproduce --preset quick"
+    assert rows["c18"]["command"] == "memspan reproduce --only c18"
     assert rows["c04"]["verdict"] == "not yet run"

@@ -13,7 +13,7 @@ from memspan.errors import OutputError
 
 MARKER = ".memspan-report"
 UNFINISHED = ".unfinished-"
-LEDGER_FILES = ("ledger.sqlite", "ledger.checkpoints")
+LEDGER_FILES = ("ledger.sqlite", "ledger.checkpoints", "only")
 
 
 def check_out(out: str | os.PathLike[str]) -> None:

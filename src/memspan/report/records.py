@@ -55,6 +55,12 @@ def metric(records: Iterable[RunRecord], name: str) -> dict[int, float]:
     return {seed: r.metrics[name] for seed, r in by_seed(records).items() if name in r.metrics}
 
 
+def series(record: RunRecord, name: str) -> list[Any]:
+    """Return a list that a probe has joined to a run's numbers."""
+    found: Any = record.metrics[name]
+    return list(found)
+
+
 def batch_accuracy(record: RunRecord) -> Curve:
     """Return the thinned curve of batch accuracy, the same whether the run was trained here or imported."""
     return thin(record.curve("batch_accuracy"), BIN)

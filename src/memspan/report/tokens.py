@@ -6,11 +6,13 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from memspan.errors import LedgerError
+from memspan.probes import PROBES
+from memspan.report.claims import CLAIMS
 from memspan.report.claims.palindromes import LOW, RNN_CANNOT, accurate, dip_rate
-from memspan.report.numbers import estimate
+from memspan.report.evidence import Evidence
+from memspan.report.numbers import estimate, scientific
 from memspan.report.records import Records, ended, values, where
 from memspan.statistics import bootstrap_interval
-from memspan.study import Preset
 
 
 class Tokens:
@@ -44,15 +46,43 @@ class Tokens:
         return value
 
 
-def palindrome_tokens(preset: Preset, records: Records) -> dict[str, str | None]:
+def tokens_of(evidence: Evidence) -> dict[str, str | None]:
+    """Return every token the prose may use.
+
+    Beside those about runs: a claim's id is its verdict in a word, ``c04_told`` the number it rests on, and
+    ``bptt_printed_error`` a number of a probe of the equations.
+    """
+    runs = ended(evidence.records)
+    counts: dict[str, str | None] = {
+        "wanted": str(len(evidence.preset.runs)),
+        "finished": str(sum(run.status == "finished" for run in runs)),
+        "stopped": str(sum(run.status == "stopped" for run in runs)),
+        "missing": str(len(evidence.preset.runs) - len(runs)),
+    }
+    return counts | palindrome_tokens(evidence.studied) | _claim_tokens(evidence) | _probe_tokens(evidence)
+
+
+def _claim_tokens(evidence: Evidence) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for id, verdict in evidence.verdicts.items():
+        found[id] = str(verdict.word)
+        found[f"{id}_told"] = None if verdict.value is None else CLAIMS[id].told(verdict)
+    return found
+
+
+def _probe_tokens(evidence: Evidence) -> dict[str, str | None]:
+    return {
+        f"{probe}_{name}": scientific(value) if isinstance(value, int | float) else None
+        for probe in PROBES
+        for name, value in evidence.answer(probe).items()
+    }
+
+
+def palindrome_tokens(records: Records) -> dict[str, str | None]:
     """Return the tokens of the palindrome study."""
     runs = ended(records)
     rnn, lstm = where(runs, cell="rnn"), where(runs, cell="lstm")
     return {
-        "wanted": str(len(preset.runs)),
-        "finished": str(sum(run.status == "finished" for run in runs)),
-        "stopped": str(sum(run.status == "stopped" for run in runs)),
-        "missing": str(len(preset.runs) - len(runs)),
         "lengths": _listed(values(runs, "length")) if runs else None,
         "steps": _listed(values(runs, "steps")) if runs else None,
         "seeds": _seeds(runs),

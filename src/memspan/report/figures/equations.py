@@ -26,7 +26,7 @@ def draw_recursion(measurements: Sequence[Measurement]) -> Figure:
     axes.minorticks_off()
     axes.set_ylim(-0.03, 1)
     axes.set_xlabel("Hidden units n")
-    axes.set_ylabel("Relative error of dL/dW_hh\n(median over random networks)")
+    axes.set_ylabel("Relative error of $dL/dW_{hh}$\n(median over random networks)")
     axes.annotate("exact", (1, 0), (1.12, 0.06), color=INK, fontsize=8)
     axes.set_title("The printed recursion against autograd")
     return figure
@@ -51,7 +51,7 @@ def draw_radius(measurements: Sequence[Measurement]) -> Figure:
     axes.set_ylim(1e-13, 1e18)
     axes.set_xlim(0, found["lag"][-1] + 5)
     axes.set_xlabel("Lag k (steps)")
-    axes.set_ylabel("‖∂h_T/∂h_{T−k}‖₂")
+    axes.set_ylabel(r"$\|\,\partial h_T \,/\, \partial h_{T-k}\,\|_2$")
     axes.set_title("Gradient over k steps near h = 0, 32 units; dotted: product of the Jacobians’ norms")
     return figure
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from memspan.cells.time_gate.curve import openness
 from memspan.report.figures.panel import Panel
 from memspan.report.figures.style import CELL_COLOURS, INK, MUTED, THIRD, styled
-from memspan.report.records import Records, where
+from memspan.report.records import Records, series, where
 
 GATES = {"i": THIRD, "f": CELL_COLOURS["lstm"], "o": CELL_COLOURS["rnn"], "z": CELL_COLOURS["lstm"],
          "r": CELL_COLOURS["rnn"], "k": INK}  # fmt: skip
@@ -31,8 +31,8 @@ def draw_gates(records: Records) -> Figure:
     left.set_title(f"Gates after training, T = {runs[-1].config['length']}")
     for run, colour in zip(runs, (CELL_COLOURS["rnn"], THIRD, CELL_COLOURS["lstm"]), strict=False):
         label = f"T = {run.config['length']}"
-        _constants(right, run.metrics["after_time_constants"], colour, f"{label}, after")
-        _constants(right, run.metrics["before_time_constants"], colour, f"{label}, before", dotted=True)
+        _constants(right, series(run, "after_time_constants"), colour, f"{label}, after")
+        _constants(right, series(run, "before_time_constants"), colour, f"{label}, before", dotted=True)
     right.set_title("Effective time constant of each unit")
     right.legend(fontsize=7.5)
     return figure
@@ -54,12 +54,11 @@ def draw_gates_of(found: Mapping[str, Any]) -> Figure:
 @styled
 def draw_clock(records: Records) -> Figure:
     """Draw when each unit of a trained Phased LSTM is open, before and after training."""
-    found = records[0].metrics
     clocks = {
-        words: [found[f"{when}_{name}"] for name in ("period", "shift", "open_ratio")]
+        words: [series(records[0], f"{when}_{name}") for name in ("period", "shift", "open_ratio")]
         for when, words in (("before", "before training"), ("after", "after training"))
     }
-    return draw_raster(clocks, np.arange(float(found["steps"])))
+    return draw_raster(clocks, np.arange(records[0].metrics["steps"]))
 
 
 @styled

@@ -20,7 +20,7 @@ from memspan.report.figures.style import (
     seeds_note,
     styled,
 )
-from memspan.report.records import Records, where
+from memspan.report.records import Records, series, where
 
 LENGTH = 100
 WHEN = {"before": "before training", "after": "after training"}
@@ -47,10 +47,10 @@ def draw_gradients(records: Records) -> Figure:
     for (when, words), axes in zip(WHEN.items(), both, strict=True):
         for name, runs in groups(records).items():
             for state in ("h", "c"):
-                curves = [r.metrics[f"{when}_{state}"] for r in runs if f"{when}_{state}" in r.metrics]
+                curves = [series(r, f"{when}_{state}") for r in runs if f"{when}_{state}" in r.metrics]
                 if curves:
                     label = f"{name}, ∂L/∂{state}"
-                    _plot(axes, runs[0].metrics["step"], curves, COLOURS[name], label, dotted=state == "h")
+                    _plot(axes, series(runs[0], "step"), curves, COLOURS[name], label, dotted=state == "h")
         _log_axis(axes, words)
     both[0].set_ylabel("‖∂L/∂state‖, mean over sequences")
     _legend(figure, both[1])
@@ -63,15 +63,15 @@ def draw_products(records: Records) -> Figure:
     figure, both = _pair(9.2)
     for (when, words), axes in zip(WHEN.items(), both, strict=True):
         for name, runs in groups(records).items():
-            steps, colour = runs[0].metrics["step"], COLOURS[name]
-            largest = [r.metrics[f"{when}_largest"] for r in runs]
-            median = [r.metrics[f"{when}_median"] for r in runs]
-            bound = [r.metrics[f"{when}_bound"] for r in runs]
+            steps, colour = series(runs[0], "step"), COLOURS[name]
+            largest = [series(r, f"{when}_largest") for r in runs]
+            median = [series(r, f"{when}_median") for r in runs]
+            bound = [series(r, f"{when}_bound") for r in runs]
             _plot(axes, steps, largest, colour, f"{name}, largest")
             _plot(axes, steps, median, colour, f"{name}, median", dotted=True)
             axes.plot(steps, _middle(bound), color=colour, linewidth=0.8, alpha=0.5, label=f"{name}, bound")
         _log_axis(axes, words)
-    both[0].set_ylabel("Singular value of ∂s_T/∂s_t")
+    both[0].set_ylabel(r"Singular value of $\partial s_T/\partial s_t$")
     _legend(figure, both[1])
     return figure
 
@@ -85,12 +85,12 @@ def draw_reach(records: Records) -> Figure:
     for axes, length in zip(panels, lengths, strict=True):
         for name, runs in groups(records, length).items():
             curves = [
-                np.array(r.metrics["after_contribution"]) / max(r.metrics["after_contribution"]) for r in runs
+                np.array(series(r, "after_contribution")) / max(series(r, "after_contribution")) for r in runs
             ]
-            _plot(axes, runs[0].metrics["step"], curves, COLOURS[name], name)
+            _plot(axes, series(runs[0], "step"), curves, COLOURS[name], name)
         axes.axhline(FLOAT32, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
         _log_axis(axes, f"T = {length}")
-    panels[0].set_ylabel("Share of dL/dW_hh, largest = 1")
+    panels[0].set_ylabel("Share of $dL/dW_{hh}$, largest = 1")
     panels[0].annotate("what float32 sees", (0, FLOAT32), (4, 3), xycoords=("axes fraction", "data"),
                        textcoords="offset points", fontsize=7.5, color=MUTED)  # fmt: skip
     _legend(figure, panels[-1])

@@ -1,0 +1,108 @@
+"""The shipped results: one Parquet file of runs an experiment, answers of probes, verdicts, sha256 sums."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from memspan.config import RunConfig
+from memspan.errors import LedgerError
+from memspan.ledger import Ledger
+from memspan.ledger.parquet import export_parquet, import_parquet
+from memspan.report.evidence import answers
+from memspan.report.output import whole_or_nothing
+from memspan.study import Preset
+
+SUMS, ANSWERS, VERDICTS = "SHA256SUMS", "answers.json", "claims.json"
+LARGEST, TOGETHER = 3_000_000, 20_000_000
+"""Bytes of one file, and of all of them."""
+BINS = (20, 50, 100, 200, 500)
+"""Steps that one point of a stored curve stands for; the coarsest that is needed to fit."""
+
+
+def publish(ledger: Ledger, preset: Preset, verdicts: str, out: Path) -> None:
+    """Write the results of a preset into a folder, whole or not at all.
+
+    A run that several experiments need is in the file of the first.
+
+    Args:
+        ledger: where the runs and answers are; those of other presets are left out.
+        verdicts: the text of ``claims.json``.
+        out: a new or empty folder, or one of earlier results.
+
+    Raises:
+        OutputError: ``out`` is foreign or cannot be written.
+        LedgerError: the files would be too large.
+    """
+    with whole_or_nothing(out) as folder:
+        taken: set[str] = set()
+        for experiment in preset.experiments:
+            ids = {run.id for run in experiment.runs} - taken
+            taken |= ids
+            if ids:
+                _export(ledger, folder / f"{experiment.id}.parquet", ids)
+        rows = [
+            {"config": dict(m.config), "values": dict(m.values), "machine": dict(m.machine)}
+            for m in answers(ledger, preset)
+        ]
+        (folder / ANSWERS).write_text(json.dumps(rows, sort_keys=True, indent=0) + "\n", encoding="utf-8")
+        (folder / VERDICTS).write_text(verdicts, encoding="utf-8")
+        _seal(folder)
+
+
+def _export(ledger: Ledger, path: Path, ids: set[str]) -> None:
+    """Write one experiment's runs, with curves as fine as fits; nothing where none of them is over."""
+    for bin in BINS:
+        if not export_parquet(ledger, path, runs=ids, bin=bin):
+            path.unlink()
+            return
+        if path.stat().st_size <= LARGEST:
+            return
+    raise LedgerError(
+        f"{path.name} takes {path.stat().st_size:,} bytes, expected at most {LARGEST:,}; split the experiment"
+    )
+
+
+def _seal(folder: Path) -> None:
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    total = sum(path.stat().st_size for path in files)
+    if total > TOGETHER:
+        raise LedgerError(f"the results take {total:,} bytes, expected at most {TOGETHER:,}")
+    lines = [f"{_sha256(path)}  {path.name}\n" for path in files]
+    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextmanager
+def opened_results(folder: str | os.PathLike[str]) -> Iterator[Ledger]:
+    """Give a ledger that holds what a results folder holds; it is gone afterwards.
+
+    Raises:
+        LedgerError: no results folder, or a file that is missing or was changed.
+    """
+    path = Path(folder)
+    _check(path)
+    with TemporaryDirectory(prefix="memspan-results-") as room, Ledger.open(Path(room, "l.sqlite")) as ledger:
+        for file in sorted(path.glob("*.parquet")):
+            import_parquet(ledger, file, check_id=lambda flat: RunConfig.from_flat(flat).id)
+        for row in json.loads((path / ANSWERS).read_text(encoding="utf-8")):
+            ledger.measure(row["config"], row["values"], row["machine"])
+        yield ledger
+
+
+def _check(folder: Path) -> None:
+    if not (folder / SUMS).is_file():
+        raise LedgerError(f"{str(folder)!r} holds no {SUMS}; expected a folder that --publish has written")
+    for line in (folder / SUMS).read_text(encoding="utf-8").splitlines():
+        expected, name = line.split("  ", 1)
+        file = folder / name
+        if not file.is_file() or _sha256(file) != expected:
+            raise LedgerError(f"{str(file)!r} is missing or was changed since it was published")
