@@ -139,7 +139,8 @@ def test_variations_change_one_thing_and_share_runs_with_the_study():
 
 
 @pytest.mark.parametrize(
-    ("id", "experiment"), [("fig-initialisations", "initialisations"), ("fig-updates", "updates")]
+    ("id", "experiment"),
+    [("fig-initialisations", "initialisations"), ("fig-updates", "updates"), ("fig-recipes", "recipes")],
 )
 def test_the_figures_have_a_row_for_everything_that_was_run(id, experiment):
     runs = records(experiment, lambda run: {"solved": 1.0, **dips(lambda run: 2.0)(run)})
@@ -149,5 +150,5 @@ def test_the_figures_have_a_row_for_everything_that_was_run(id, experiment):
 
 
 def _changed(run):
-    names = ("init", "bias", "nonlinearity", "optimizer", "lr_decay", "clip")
+    names = ("init", "bias", "coding", "chrono_longest", "nonlinearity", "optimizer", "lr_decay", "clip")
     return [run.config[name] for name in names]

@@ -68,7 +68,7 @@ class SpanCommand:
         searches = self._searches()
         self._check_plot()
         if self.options.dry_run:
-            return _print_course(searches, self.options)
+            return print_course(searches, self.options)
         with open_ledger(self.options) as ledger:
             spans = [
                 search_span(search, ledger, lambda runs: train_missing(runs, ledger, self.options))
@@ -106,7 +106,7 @@ class SpanCommand:
             raise OutputError(f"--plot {self.plot}: expected a name that ends in {', '.join(SUFFIXES)}")
 
 
-def _print_course(searches: Sequence[SpanSearch], options: SweepOptions) -> int:
+def print_course(searches: Sequence[SpanSearch], options: SweepOptions) -> int:
     """Say what the shortest and the dearest course would train; the search chooses as answers come."""
     from memspan.cli.estimate import print_estimate
     from memspan.study.span_search import possible_runs

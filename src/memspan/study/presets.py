@@ -8,6 +8,7 @@ from memspan.study.experiment import Experiment, Preset
 from memspan.study.gradients import gate_variants, gates, gradients
 from memspan.study.identities import IDENTITIES
 from memspan.study.palindromes import palindromes
+from memspan.study.recipes import recipes
 from memspan.study.sensors import sines, two_sensors
 from memspan.study.text import text, text_larger, text_marks, text_without_dropout
 from memspan.study.variations import VARIATIONS
@@ -27,6 +28,7 @@ FULL: tuple[Experiment, ...] = (
     text_without_dropout(),
     text_larger(),
     *VARIATIONS,
+    recipes(),
     *IDENTITIES,
 )
 """Every experiment of the report at the size its verdict needs; adding one is one line here."""

@@ -1,4 +1,4 @@
-"""fig-initialisations, fig-updates: what the start and the update rule change about the report's runs."""
+"""fig-initialisations, fig-updates, fig-recipes: what the start and the update rule can change."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from memspan.report.figures.panel import Panel
 from memspan.report.figures.style import CELL_COLOURS, PAPER, THIRD, seeds_note, styled
 from memspan.report.records import Records, ended, where
 from memspan.statistics import Interval, bootstrap_interval, wilson
+from memspan.study.recipes import PROVED, RECIPES, recipe_runs
+from memspan.study.span import told
 from memspan.study.variations import DECAYED, INITIALISATIONS, INITIALISED, LEARNERS, RULES, UNCLIPPED
 
+MOST_SEEDS = 20
 MARKERS = {"rnn": "s", "lstm": "o"}
 Bar = tuple[str, str, Interval]
 """A row of a picture: its words, the cell that gives its colour and marker, its estimate."""
@@ -48,6 +51,24 @@ def draw_updates(records: Records) -> Figure:
                     estimate = bootstrap_interval(rates)
                     rows.append((f"{name}, T = {length}, {words}", base["cell"], estimate))
     return _rows(rows, "Dips per 1000 steps after 0.99 was reached")
+
+
+@styled
+def draw_recipes(records: Records) -> Figure:
+    """Draw the share of seeds that solve a length, for every recipe, with 95% Wilson intervals."""
+    runs, rows = ended(records), []
+    for name, lengths in PROVED.items():
+        for length, steps in lengths.items():
+            recipe = RECIPES[name]
+            wanted = {run.id for run in recipe_runs(name, length, range(MOST_SEEDS))}
+            group = [run for run in runs if run.id in wanted]
+            if group:
+                solved = sum(run.metrics.get("solved") == 1.0 for run in group)
+                words = f"{name}, T = {length}, {steps} steps (told {told(recipe)})"
+                rows.append((words, recipe.cell, wilson(solved, len(group))))
+    figure = _rows(rows, "Share of seeds that solve")
+    figure.axes[0].set_xlim(-0.03, 1.03)
+    return figure
 
 
 def _rules() -> dict[str, Mapping[str, Any]]:
@@ -87,6 +108,14 @@ PANELS = (
         " intervals; squares for the vanilla RNN and circles for the LSTM.",
         draw_initialisations,
         ("c13",),
+    ),
+    Panel(
+        "fig-recipes",
+        "Recipes that remember longer than the report's",
+        "Rows of points, one for each recipe and length: the share of seeds that solve, from 0 to 1, with"
+        " intervals; squares for the vanilla RNN and circles for the LSTM.",
+        draw_recipes,
+        ("c05", "c13"),
     ),
     Panel(
         "fig-updates",

@@ -1,0 +1,56 @@
+"""The leaderboard: the memory span of every cell on every task with an axis, all of one size and budget."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from memspan.config import Recipe
+from memspan.study.span_search import SEEDS, SpanSearch
+
+TASKS = ("palindrome", "copy", "adding", "associative_recall")
+_SHARED: dict[str, Any] = {
+    "hidden": 64,
+    "batch": 64,
+    "steps": 2000,
+    "init": "orthogonal",
+    "coding": "one_hot",
+    "optimizer": "adam",
+    "learning_rate": 3e-3,
+    "clip": 1.0,
+}
+_CLOCKS: dict[str, Any] = {"clock_low": 2.0, "clock_high": 500.0, "clock_ratio": 0.1, "leak": 0.0}
+_UNTOLD = _CLOCKS | {"time_origin": "random"}
+_SMALL: dict[str, Any] = {"learning_rate": 1e-3, "input_scale": 0.1}
+"""A plain RNN's state is overrun by inputs as loud as itself, and by steps as large as the others take."""
+ROWS: dict[str, Recipe] = {
+    name: Recipe(**(_SHARED | changed))
+    for name, changed in {
+        "RNN": {"cell": "rnn", **_SMALL},
+        "GRU": {"cell": "gru"},
+        "LSTM": {"cell": "lstm", "bias": "forget_one"},
+        "LSTM, chrono for 1000": {"cell": "lstm", "bias": "chrono", "chrono_longest": 1000},
+        "Peephole LSTM": {"cell": "peephole_lstm", "bias": "forget_one"},
+        "Phased RNN": {"cell": "phased_rnn", **_SMALL, **_UNTOLD},
+        "Phased GRU": {"cell": "phased_gru", **_UNTOLD},
+        "Phased LSTM": {"cell": "phased_lstm", "bias": "forget_one", **_UNTOLD},
+        "LSTM, chrono for T": {"cell": "lstm", "bias": "chrono"},
+        "LSTM, first step marked": {"cell": "lstm", "bias": "forget_one", "time_input": "first"},
+        "RNN that latches": {"cell": "rnn", **_SMALL, "init": "identity", "recurrent_scale": 2.0},
+        "Phased LSTM, opened at the first event": {
+            "cell": "phased_lstm",
+            "bias": "forget_one",
+            **_CLOCKS,
+            "clock_shift": "first_event",
+        },
+    }.items()
+}
+"""What a row is called → its recipe."""
+LONGEST = 200
+
+
+def board_search(name: str, task: str) -> SpanSearch:
+    """Return the search behind one place of the board; palindromes begin with ten seeds, others with five."""
+    first = SEEDS[1] if task == "palindrome" else SEEDS[0]
+    longest = None if task == "associative_recall" else LONGEST
+    shortest = 3 if task == "palindrome" else None
+    return SpanSearch(ROWS[name], task, shortest=shortest, longest=longest, first=first, resolution=1.25)

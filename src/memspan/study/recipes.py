@@ -1,0 +1,55 @@
+"""Recipes that remember palindromes the report's cannot, and the runs that say how reliably."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from memspan.config import Recipe, RunConfig
+from memspan.study.experiment import Experiment
+from memspan.tasks.palindrome import Palindrome
+
+SHORT_BUDGET, BUDGET = 2500, 5000
+_FEEDS: dict[str, Any] = {"init": "orthogonal", "coding": "one_hot", "optimizer": "adam", "clip": 1.0}
+"""What the recipes share: no unit forgets or grows at the start, no digit is louder than another."""
+RECIPES: dict[str, Recipe] = {
+    "LSTM": Recipe(bias="chrono", learning_rate=3e-3, **_FEEDS),
+    "LSTM, T not told": Recipe(bias="chrono", chrono_longest=1000, learning_rate=3e-3, **_FEEDS),
+    "RNN": Recipe(
+        cell="rnn", input_scale=0.1, learning_rate=1e-3, lr_decay=0.5, lr_decay_steps=500, **_FEEDS
+    ),
+    "RNN, digits as numbers": Recipe(
+        cell="rnn", input_scale=0.1, learning_rate=1e-3, lr_decay=0.5, lr_decay_steps=500,
+        **(_FEEDS | {"coding": "scalar"}),
+    ),
+    "RNN that latches": Recipe(
+        cell="rnn", input_scale=0.1, recurrent_scale=2.0, learning_rate=1e-3,
+        **(_FEEDS | {"init": "identity"}),
+    ),
+}  # fmt: skip
+"""By what they are called. The last is told where the cue is: its state keeps what it is shown first."""
+PROVED: dict[str, dict[int, int]] = {
+    "LSTM": {100: SHORT_BUDGET, 200: BUDGET, 300: BUDGET},
+    "LSTM, T not told": {100: SHORT_BUDGET, 200: BUDGET},
+    "RNN": {50: SHORT_BUDGET, 100: SHORT_BUDGET, 200: BUDGET},
+    "RNN, digits as numbers": {50: SHORT_BUDGET, 100: SHORT_BUDGET},
+    "RNN that latches": {100: SHORT_BUDGET, 1000: 500},
+}
+"""Recipe → length → steps at which ten seeds are asked; five at T = 1000."""
+
+
+def recipe_runs(name: str, length: int, seeds: Iterable[int] = range(10)) -> list[RunConfig]:
+    """Return the runs of one recipe at one of its lengths."""
+    fields = vars(RECIPES[name]) | {"steps": PROVED[name][length]}
+    return [RunConfig(Palindrome(length), Recipe(**fields), seed) for seed in seeds]
+
+
+def recipes() -> Experiment:
+    """Ask every recipe with ten seeds, five from T = 500 up."""
+    runs = [
+        run
+        for name, lengths in PROVED.items()
+        for length in lengths
+        for run in recipe_runs(name, length, range(10 if length < 500 else 5))
+    ]
+    return Experiment("recipes", "Recipes that remember longer", tuple(runs), ("fig-recipes",))
