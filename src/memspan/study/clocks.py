@@ -19,15 +19,16 @@ TOLD, SHIFTED, UNTOLD, MOVED = (
     "Phased LSTM, T not told",
     "Phased LSTM, random origin",
 )
-LSTM, GRU = "LSTM, first step flagged", "GRU, first step flagged"
+LSTM, CHRONO, GRU = "LSTM, first step flagged", "LSTM, flagged, chrono", "GRU, first step flagged"
 WINDOW = {"clock_window_low": 1.0, "clock_window_high": 8.0}
 PHASED = {"cell": "phased_lstm", "bias": "forget_one", "leak": 0.0}
 NETWORKS: Mapping[str, Mapping[str, Any]] = {
     TOLD: {**PHASED, **WINDOW, "clock_shift": "first_event"},
     SHIFTED: {**PHASED, **WINDOW},
-    UNTOLD: {**PHASED, "clock_high": 4e5},
+    UNTOLD: {**PHASED, "clock_low": 2.0, "clock_high": 4e5},
     MOVED: {**PHASED, **WINDOW, "clock_shift": "first_event", "time_origin": "random"},
     LSTM: {"cell": "lstm", "bias": "forget_one", "time_input": "first"},
+    CHRONO: {"cell": "lstm", "bias": "chrono", "time_input": "first"},
     GRU: {"cell": "gru", "time_input": "first"},
 }
 """Name → the fields in which the recipes differ; where nothing is said, periods reach to 4T."""
@@ -40,6 +41,10 @@ LONG = 10_000
 DIGITS = Recipe(
     hidden=64,
     batch=32,
+    optimizer="adam",
+    learning_rate=3e-3,
+    lr_decay=0.3,
+    lr_decay_steps=500,
     steps=1500,
     clock_low=2.0,
     evaluation_size=256,
@@ -64,7 +69,7 @@ PLANTED = Recipe(
 """One unit that can sum its input: its own weight is 1 and its input small, so that tanh is straight."""
 PERIOD, RATIO = 50.0, 0.2
 CYCLES = (5, 20, 80)
-AWAY = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5)
+AWAY = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
 """δ: the period starts at (1 + δ) of the planted one."""
 
 

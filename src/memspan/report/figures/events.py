@@ -81,7 +81,7 @@ def draw_clocks(records: Records) -> Figure:
 
 def _fields(name: str) -> dict[str, Any]:
     """Return the config fields that tell a network of the clocks' experiment from the others."""
-    usual = {"clock_shift": "uniform", "clock_window_low": 0.0, "time_origin": "zero", "time_input": "none"}
+    usual = {"bias": "zero", "clock_shift": "uniform", "clock_window_low": 0.0, "time_origin": "zero"}
     given = clocks.NETWORKS[name]
     return {"cell": given["cell"], **{field: given.get(field, value) for field, value in usual.items()}}
 
@@ -175,7 +175,7 @@ PANELS = (
     Panel(
         "fig-clocks",
         "Long palindromes, with a clock that was told and one that was not",
-        "Accuracy at the end of 1,500 steps of six networks at each length; only the first has been told"
+        "Accuracy at the end of 1,500 steps of seven networks at each length; only the first has been told"
         " where the first digit is and how long the sequence;" + SEEDS,
         draw_clocks,
         ("c20",),

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from memspan.report.figures.style import MUTED, PAPER, styled
 from memspan.study.span import Span
 
-LINES = ("#0b62a4", "#c2500a", "#1f7a4d", "#7a3e9d", "#8a6d00", "#a3244f")
-MARKERS = "osD^vP"
+LINES = ("#0b62a4", "#c2500a", "#1f7a4d", "#7a3e9d", "#8a6d00", "#a3244f", "#4d4d4d")
+MARKERS = "osD^vPX"
 
 
 @styled

@@ -31,6 +31,7 @@ DARK = {
     "#1f7a4d": "#63c795",
     "#8a6d00": "#d9b93c",
     "#a3244f": "#ef86a9",
+    "#4d4d4d": "#b3b3b3",
 }
 """Colour on a light page → colour on a dark one. The sequence of lengths adds its own."""
 
