@@ -35,7 +35,12 @@ ROWS: dict[str, Recipe] = {
         "Phased LSTM": {"cell": "phased_lstm", "bias": "forget_one", **_UNTOLD},
         "LSTM, chrono for T": {"cell": "lstm", "bias": "chrono"},
         "LSTM, first step marked": {"cell": "lstm", "bias": "forget_one", "time_input": "first"},
-        "RNN that latches": {"cell": "rnn", **_SMALL, "init": "identity", "recurrent_scale": 2.0},
+        "RNN that latches": {
+            "cell": "rnn",
+            "init": "identity",
+            "recurrent_scale": 3.0,
+            "learning_rate": 1e-3,
+        },
         "Phased LSTM, opened at the first event": {
             "cell": "phased_lstm",
             "bias": "forget_one",
