@@ -52,14 +52,16 @@ def where_at_least(typing: Any, x: Any, bound: Any, value: Any) -> Any:
     return VECTOR(VECTOR, VECTOR, VECTOR), generate
 
 
+def _larger(builder: Any, a: Any, b: Any) -> Any:
+    """Return the larger of two vectors, lane by lane; NaN where either is NaN."""
+    ordered = builder.select(builder.fcmp_unordered(">", a, b), a, b)
+    return builder.select(builder.fcmp_unordered("uno", b, b), b, ordered)
+
+
 @intrinsic
 def larger(typing: Any, a: Any, b: Any) -> Any:
-    """Return the larger of two vectors, lane by lane; b where a is NaN."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.select(builder.fcmp_ordered(">", args[0], args[1]), args[0], args[1])
-
-    return VECTOR(VECTOR, VECTOR), generate
+    """Return the larger of two vectors, lane by lane; NaN where either is NaN."""
+    return VECTOR(VECTOR, VECTOR), lambda c, builder, s, args: _larger(builder, *args)
 
 
 def _folded(combine: Any) -> Any:
@@ -83,7 +85,7 @@ def _folded(combine: Any) -> Any:
 
 
 horizontal_sum = _folded(lambda b, x, y: b.fadd(x, y))
-horizontal_max = _folded(lambda b, x, y: b.select(b.fcmp_ordered(">", x, y), x, y))
+horizontal_max = _folded(_larger)
 
 
 @intrinsic
@@ -205,7 +207,7 @@ def choose(w, energies, weights, seed, position):
     weigh(energies, weights, w.K, w.padded, top, F(w.scale))
     bound = filtered(weights, w.K, w.padded, w.top_k, w.top_p, w.min_p)
     mass = kept(weights, w.padded, bound, False)
-    return pick(weights, w.K, bound, uniform(seed, position) * mass) if mass < math.inf else nb.intp(-1)
+    return pick(weights, w.K, bound, uniform(seed, position) * mass)
 
 
 @nb.njit(**OPTIONS)
