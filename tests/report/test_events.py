@@ -1,12 +1,17 @@
 """c19, c20 and c22 on made-up runs: each can hold, fail, or hold under conditions; figures are drawn."""
 
+import numpy as np
 import pytest
+import safetensors.torch
 
 from memspan.ledger import RunRecord
+from memspan.probes import streaming
 from memspan.report.claims import CLAIMS, Word
 from memspan.report.claims.events import REPORTS_CASE, SINES, start_case
 from memspan.report.figures import FIGURES
+from memspan.streams import stream
 from memspan.study import EXPERIMENTS, clocks
+from memspan.training.pack import Pack
 
 
 def ended(run, **metrics):
@@ -129,3 +134,17 @@ def test_figures_show_every_network(figure, records):
     else:
         (axes,) = drawn.axes
         assert len(axes.get_lines()) == 3
+
+
+def test_streaming_is_reading_the_whole_palindrome_at_once(monkeypatch):
+    for name, value in {"SHOWN": 60, "ROWS": 9, "PIECE": 20, "MARKS": (20, 60)}.items():
+        monkeypatch.setattr(streaming, name, value)
+    run = clocks.palindrome(clocks.TOLD, 1000, 3, hidden=16)
+    pack = Pack([run])
+    found = streaming.of_run(run, safetensors.torch.save({"weights": pack.weights[0]}))
+    digits = streaming._shown(stream(3, "probe streaming"))
+    assert digits.shape == (60, 9)
+    assert np.array_equal(digits[1:], digits[:0:-1])  # the last digit, which equals the first, is not shown
+    answers = pack.reader(0)(digits)[0].argmax(-1)
+    wanted = {f"recalled_{n}": float((answers[n - 1] == digits[0]).mean()) for n in (20, 60)}
+    assert found == wanted | {"rows": 9.0}
