@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
+
+from memspan.text.shipped import shipped_model
 
 if TYPE_CHECKING:
     from memspan.models.character import CharacterModel
@@ -32,12 +33,7 @@ class ModelOptions:
 
         if self.model is not None:
             return CharacterModel.from_pretrained(self.model)
-        return CharacterModel.from_pretrained(last_trained() or shipped())
-
-
-def shipped() -> Path:
-    """Return the folder of the model that comes with the package: the report's B, on the Bill of Rights."""
-    return Path(str(resources.files("memspan.models") / "shipped"))
+        return CharacterModel.from_pretrained(last_trained() or shipped_model())
 
 
 def remember(folder: Path) -> None:

@@ -37,7 +37,7 @@ SAMPLE = 30
 class TextTrain:
     """Train a character model, in the report's recipe unless told otherwise; the same command goes on."""
 
-    text: tyro.conf.OmitArgPrefixes[Text] = field(default_factory=Text)
+    text: tyro.conf.OmitArgPrefixes[Text] = field(default_factory=lambda: _unpinned())
     recipe: tyro.conf.OmitArgPrefixes[Recipe] = RECIPE
     seed: int = 0
     """Names the initial weights, the batches and the dropout."""
@@ -102,6 +102,13 @@ class TextTrain:
         else:
             print(f"{self.out}: {numbers['bits_per_char']:.3f} bits a character, ", end="")
             print(f"{numbers['accuracy']:.1%} foretold ({part} part, {numbers['characters']:,} characters)")
+
+
+def _unpinned() -> Text:
+    """Return the default text without its hash: on the command line another corpus may take its place."""
+    text = Text()
+    object.__setattr__(text, "sha256", "")
+    return text
 
 
 class EnoughError(Exception):
