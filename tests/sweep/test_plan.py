@@ -1,5 +1,9 @@
 """A plan is wanted minus stored, in packs that keep every worker busy."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from memspan.config import Recipe, RunConfig
@@ -61,6 +65,38 @@ def test_packs_fit_into_memory():
         assert max(map(len, planned)) <= fit
         assert sum(map(len, planned)) == 8
     assert len(packs(runs, {}, workers=1, room=0)) == 8
+
+
+PEAK = """
+import json, resource, sys
+from memspan.config import RunConfig
+from memspan.training.train import train
+runs = [RunConfig.from_flat({**json.loads(sys.argv[2]), "steps": 1, "seed": s}) for s in range(int(sys.argv[1]))]
+for event in train(runs):
+    pass
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is told in other units elsewhere")
+@pytest.mark.parametrize(
+    ("replicas", "page"),
+    [
+        (8, {"length": 50}),
+        (8, {"length": 400}),
+        (2, {"length": 200, "cell": "gru", "layers": 2, "hidden": 256}),
+        (4, {"task": "sines", "cell": "phased_lstm", "batch": 32}),
+        (4, {"length": 100, "coding": "one_hot", "final_size": 20_000}),
+        (2, {"task": "text", "window": 50, "layers": 2, "coding": "one_hot"}),
+    ],
+)
+def test_the_estimate_of_memory_is_not_below_what_a_worker_takes(replicas, page):
+    words = [sys.executable, "-c", PEAK, str(replicas), json.dumps(page)]
+    peak = int(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+    estimate = WORKER_BYTES + replicas * memory(RunConfig.from_flat({**page, "steps": 1}))
+    assert peak < 1.05 * estimate
+    assert estimate < 3 * peak
 
 
 def test_ten_thousand_runs_are_planned_in_packs_that_fit():
