@@ -12,6 +12,7 @@
     TimeGate                    clocks around any cell
     truncated, detached         truncated back-propagation: carry the state, cut its history
     Stream                      inference step by step, what layer.stream() returns
+    CharacterModel, Sampling    a network that writes text, and how it chooses characters
     span                        how long a cell remembers: a length, its interval, what it cost
 
 Every name loads on first use, so that ``import memspan`` stays light.
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
         detached,
         truncated,
     )
+    from memspan.models.character import CharacterModel
+    from memspan.models.sampling import Sampling
     from memspan.sensors import merge_streams
     from memspan.study.span_call import span
 
@@ -55,6 +58,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "Cell",
+    "CharacterModel",
     "FirstEvent",
     "GRUCell",
     "LSTMCell",
@@ -68,6 +72,7 @@ __all__ = [
     "PhasedRNNCell",
     "RNNCell",
     "Recurrent",
+    "Sampling",
     "Stream",
     "TimeGate",
     "__version__",
@@ -82,6 +87,8 @@ _HOMES = {
     "TimeGate": "memspan.cells.time_gate.equations",
     "FirstEvent": "memspan.cells.time_gate.initial",
     "LogUniform": "memspan.cells.time_gate.initial",
+    "CharacterModel": "memspan.models.character",
+    "Sampling": "memspan.models.sampling",
     "merge_streams": "memspan.sensors",
     "span": "memspan.study.span_call",
 }
