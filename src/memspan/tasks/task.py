@@ -15,7 +15,7 @@ Read = Callable[..., tuple[np.ndarray, Any]]
 """A network in evaluation: (inputs, state=None, times=None, lengths=None, resets=None) → logits, state.
 
 Inputs (T, B) or (T, B, D); logits of every position (T, B, K), or (T, B, A, K) with several answers; the
-state is opaque, and None stands for the beginning.
+state is opaque, and None stands for the beginning. A clock counts from 0 in every call, unless told times.
 """
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +24,7 @@ from memspan.training.batches import dropout_masks, fresh_batches, training_batc
 from memspan.training.clocks import frozen, spread
 from memspan.training.numerics import reproducible, torch_threads
 from memspan.training.optimizers import clip, learning_rate, rule_of
+from memspan.training.reader import Reader
 
 
 @dataclass
@@ -207,30 +207,5 @@ class Pack:
 
     def reader(self, replica: int) -> Reader:
         """Return a replica for its task to ask; see ``memspan.tasks.task.Read``."""
-        return Reader(self, replica)
-
-
-class Reader:
-    """One replica in evaluation: numpy in, numpy out, no gradients."""
-
-    def __init__(self, pack: Pack, replica: int) -> None:
-        self.pack, self.run, self.head = pack, pack.runs[replica], pack.heads[replica]
-        self.model = pack.model.in_evaluation()
-        self.p = {name: value[replica : replica + 1] for name, value in pack.parameters.items()}
-
-    @torch.no_grad()
-    def __call__(
-        self,
-        inputs: np.ndarray,
-        state: Any = None,
-        times: np.ndarray | None = None,
-        lengths: np.ndarray | None = None,
-        resets: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, Any]:
-        """Return the logits of every position, (T, B, K) or (T, B, A, K), and the state to go on from."""
-        batch = Batch(inputs, np.empty(0), times, lengths, resets)
-        given = as_inputs([batch], self.run.task, self.run.recipe)
-        with torch_threads(self.pack.threads):
-            reading = self.model.read(self.p, given, state, due=len(inputs), kernel=self.pack.kernel)
-        logits = self.model.logits(self.head, reading.features[0], self.run.recipe.temperature)
-        return (logits if self.model.answers > 1 else logits.squeeze(2)).numpy(), reading.state
+        mine = {name: value[replica : replica + 1] for name, value in self.parameters.items()}
+        return Reader(self.runs[replica], self.model, mine, self.kernel, self.threads)
