@@ -180,7 +180,7 @@ def test_the_live_table_ends_when_nothing_is_running(memspan, stored, monkeypatc
     monkeypatch.setattr("memspan.cli.runs_status.time.sleep", sleep)
     watch(Board(ledger))
     assert len(looks) == 2
-    assert capsys.readouterr().out.split()[-8:] == ["palindrome", "lstm", "1", "0", "1", "2", "1", "80%"]
+    assert capsys.readouterr().out.split()[-8:] == ["palindrome", "lstm", "1", "0", "1", "2", "1", "70%"]
 
 
 def test_retry_takes_stopped_runs_and_asks_before_a_finished_one(memspan, stored):

@@ -71,8 +71,8 @@ PEAK = """
 import json, resource, sys
 from memspan.config import RunConfig
 from memspan.training.train import train
-runs = [RunConfig.from_flat({**json.loads(sys.argv[2]), "steps": 1, "seed": s}) for s in range(int(sys.argv[1]))]
-for event in train(runs):
+page = {**json.loads(sys.argv[2]), "steps": 1}
+for event in train([RunConfig.from_flat({**page, "seed": s}) for s in range(int(sys.argv[1]))]):
     pass
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """

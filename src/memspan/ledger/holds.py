@@ -139,6 +139,10 @@ def _try(handle: int, run_id: str, kind: int) -> bool:
         fcntl.lockf(handle, kind | fcntl.LOCK_NB, 1, _place(run_id))
     except (BlockingIOError, PermissionError):  # POSIX allows either
         return False
+    except OSError as error:
+        raise LedgerError(
+            f"runs cannot be held: {error.strerror}; keep the ledger on a disk that has POSIX locks"
+        ) from error
     return True
 
 

@@ -31,7 +31,8 @@ class Ledger:
     """One SQLite file, and a folder of checkpoints beside it. Made by ``Ledger.open``.
 
     Many processes may read while one writes; a write is one short transaction, on the disk when the
-    call returns. One object belongs to one thread.
+    call returns. One object belongs to one thread. ``holds`` says which runs are in whose hands, ``files`` is
+    the folder of checkpoints.
 
     Example:
         >>> import tempfile

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from memspan.errors import ArgumentError, MemspanError
@@ -51,6 +51,8 @@ class RayEngine:
         self.files = CheckpointFolder(files.path.resolve())
         self.gpus, self.how = gpus, How(threads, kernel, checkpoint_every, progress_every=5.0)
         self._limit, self._stopping = workers, False
+        share = {"num_cpus": threads, "num_gpus": gpus}
+        self._start = self._ray.remote(train_there).options(num_returns="streaming", max_retries=0, **share)
         self._sign = self._ray.remote(num_cpus=0)(_StopSign).options(**self._here()).remote()
 
     def _here(self) -> dict[str, Any]:
@@ -78,7 +80,7 @@ class RayEngine:
         """Ask every worker to finish its step, checkpoint and end; nothing new is begun."""
         self._stopping = True
 
-    def run(self, plans: Iterator[PackPlan]) -> Iterator[Event | Crash]:
+    def run(self, plans: Iterator[PackPlan]) -> Generator[Event | Crash]:
         """Train packs and yield their events as they come."""
         self.files.staging.mkdir(parents=True, exist_ok=True)
         running: dict[Any, PackPlan] = {}
@@ -98,13 +100,11 @@ class RayEngine:
     def _begin(self, running: dict[Any, PackPlan], plans: Iterator[PackPlan]) -> bool:
         """Start tasks while there is room, and return whether any is running."""
         room = 0 if self._stopping else self.workers - len(running)
-        options = {"num_cpus": self.how.threads, "num_gpus": self.gpus, "max_retries": 0}
-        start = self._ray.remote(train_there).options(num_returns="streaming", **options)
         for _ in range(room):
             plan = next(plans, None)
             if plan is None:
                 break
-            running[start.remote(plan, self.files, self._sign, self.how)] = plan
+            running[self._start.remote(plan, self.files, self._sign, self.how)] = plan
         return bool(running)
 
     def _receive(self, task: Any, running: dict[Any, PackPlan]) -> Iterator[Event | Crash]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,10 +29,11 @@ class Engine(Protocol):
     def room(self) -> float:
         """Bytes of memory that all workers together may use."""
 
-    def run(self, plans: Iterator[PackPlan]) -> Iterator[Event | Crash]:
+    def run(self, plans: Iterator[PackPlan]) -> Generator[Event | Crash]:
         """Train packs and yield their events as they come.
 
         A plan is drawn when there is room to train it: until then its runs are free for another sweep.
+        Once closed, it trains nothing any more.
         """
 
     def stop(self) -> None:

@@ -9,7 +9,7 @@ import contextlib
 import multiprocessing
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -84,7 +84,7 @@ class LocalEngine:
         """Ask every worker to finish its step, checkpoint and end; nothing new is begun."""
         self._stopping = True
 
-    def run(self, plans: Iterator[PackPlan]) -> Iterator[Event | Crash]:
+    def run(self, plans: Iterator[PackPlan]) -> Generator[Event | Crash]:
         """Train packs and yield their events as they come."""
         first = [plan for _ in range(self.workers) if (plan := self._next(plans))]
         how = How(self.threads or max(1, cores() // max(1, len(first))), self.kernel, self.checkpoint_every)

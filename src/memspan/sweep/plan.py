@@ -61,9 +61,12 @@ def packs(
         room: bytes that all workers together may use.
         largest: most replicas in a pack with this run.
     """
+    shapes: dict[object, object] = {}  # of each recipe once: its seeds are many, and a shape takes a while
     groups: dict[tuple[object, int, int], list[RunConfig]] = defaultdict(list)
     for run in runs:
-        groups[run.shape(), reached.get(run.id, 0), largest(run)].append(run)
+        page = run.task, run.recipe
+        shape = shapes.get(page) or shapes.setdefault(page, run.shape())
+        groups[shape, reached.get(run.id, 0), largest(run)].append(run)
     busy = -(-len(runs) // workers)
     found = []
     for (_, _, most), members in groups.items():

@@ -6,7 +6,7 @@ import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from types import FrameType
 
 from memspan.config import RunConfig
@@ -99,8 +99,9 @@ def _train(
                 yield plan
 
     try:
-        for news in engine.run(plans()):
-            _keep(news, ledger, crashes, listen)
+        with closing(engine.run(plans())) as reports:
+            for news in reports:
+                _keep(news, ledger, crashes, listen)
     finally:
         ledger.holds.release_all()
     return trained
