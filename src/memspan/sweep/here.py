@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 from memspan.ledger.events import Event
@@ -29,7 +29,7 @@ class InThisProcess:
         self.training: Training | None = None
         self._stopping = False
 
-    def run(self, plans: Iterator[PackPlan]) -> Iterator[Event | Crash]:
+    def run(self, plans: Iterator[PackPlan]) -> Generator[Event | Crash]:
         """Train packs and yield their events; what goes wrong is raised, not reported."""
         from memspan.training.train import Training
 
