@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from memspan.cli import main
+
 TINY = ("--steps", 40, "--hidden", 8, "--batch", 8, "--shortest", 4, "--longest", 8, "--seeds", "0-1")
 
 
@@ -37,7 +39,7 @@ def test_two_cells_share_a_table_and_a_picture(memspan):
 
 
 def test_a_dry_run_says_between_what_and_trains_nothing(memspan):
-    told = memspan("gru", *TINY, "--dry-run", "--out", "new").stdout
+    told = memspan("rnn", *TINY, "--dry-run", "--out", "new").stdout
     assert "from 2 to about 8 runs" in told
     assert not (memspan.folder / "new").exists()
 
@@ -55,7 +57,11 @@ def test_a_dry_run_says_between_what_and_trains_nothing(memspan):
         ("lstm --seeds 3-1", "--seeds"),
     ],
 )
-def test_wrong_input_is_one_line_and_exit_code_2(memspan, line, words):
-    result = memspan(*line.split(), code=2)
-    assert words in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
+def test_wrong_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, line, words):
+    monkeypatch.chdir(tmp_path)
+    assert main(["span", *line.split()]) == 2
+    told = capsys.readouterr()
+    assert words in told.err
+    assert len(told.err.strip().splitlines()) == 1
+    assert not told.out
+    assert not list(tmp_path.iterdir())

@@ -91,6 +91,8 @@ class LocalEngine:
         busy: list[_Worker] = []
         try:
             busy.extend(self._spawn(plan, how) for plan in first)
+            for worker in busy:  # only now: a large plan waits for its worker, and all start meanwhile
+                worker.send(worker.plan)
             yield from self._listen(busy, plans, how)
         finally:
             for worker in busy:
@@ -105,9 +107,7 @@ class LocalEngine:
         process = context.Process(target=work, args=(theirs, how), daemon=True)
         process.start()
         theirs.close()
-        worker = _Worker(process, ours, plan)
-        worker.send(plan)
-        return worker
+        return _Worker(process, ours, plan)
 
     def _listen(self, busy: list[_Worker], plans: Iterator[PackPlan], how: How) -> Iterator[Event | Crash]:
         told = False
@@ -142,6 +142,7 @@ class LocalEngine:
                 yield Crash(plan, message)
         if said[-1] is None and (fresh := self._next(plans)):
             busy.append(self._spawn(fresh, how))
+            busy[-1].send(fresh)
 
     def _hand_out(self, worker: _Worker, busy: list[_Worker], plans: Iterator[PackPlan]) -> None:
         following = self._next(plans)

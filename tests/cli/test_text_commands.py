@@ -115,7 +115,7 @@ def test_the_best_model_on_the_validation_part_is_kept_and_training_ends_early(f
         ("train --patience 2", ["--patience 2", "--validation"]),
         ("train --validation 1.5", ["validation 1.5"]),
         ("train --unit bytes", ["unit"]),
-        ("complete --model nothing", ["nothing"]),
+        ("sample --model ./nothing", ["nothing", "no such folder"]),
         ("complete é --model model", ["'é'", "--unknown skip"]),
         ("complete --model model The --temperature -1", ["temperature -1"]),
         ("sample --model model --number 0", ["--number 0"]),
@@ -136,7 +136,7 @@ def test_wrong_input_is_one_line_and_exit_code_2(folder, memspan, trained, line,
 
 
 def test_a_model_that_has_gone_is_not_remembered(tmp_path, monkeypatch):
-    monkeypatch.setenv("MEMSPAN_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("memspan.cli.text_model._note", lambda: tmp_path / "cache" / "last-text-model")
     assert last_trained() is None
     (tmp_path / "model").mkdir()
     remember(tmp_path / "model")
