@@ -20,6 +20,7 @@ from memspan.cli.doctor import Doctor
 from memspan.cli.export import Export
 from memspan.cli.gate import Gate
 from memspan.cli.probe import ProbeClock, ProbeGates, ProbeGradients
+from memspan.cli.leaderboard import Leaderboard
 from memspan.cli.reproduce import Reproduce
 from memspan.cli.runs import RunsExport, RunsImport, RunsList
 from memspan.cli.runs_change import RunsDelete, RunsRetry
@@ -52,6 +53,7 @@ VERBS: dict[str, type | Group] = {
     "reproduce": Reproduce,
     "train": Train,
     "span": SpanCommand,
+    "leaderboard": Leaderboard,
     "sweep": Sweep,
     "runs": Group(
         "Look into the ledger; take runs out or in; have some trained again.",
