@@ -19,8 +19,8 @@ from memspan.cli.bench_sweep import BenchSweep
 from memspan.cli.doctor import Doctor
 from memspan.cli.export import Export
 from memspan.cli.gate import Gate
-from memspan.cli.probe import ProbeClock, ProbeGates, ProbeGradients
 from memspan.cli.leaderboard import Leaderboard
+from memspan.cli.probe import ProbeClock, ProbeGates, ProbeGradients
 from memspan.cli.reproduce import Reproduce
 from memspan.cli.runs import RunsExport, RunsImport, RunsList
 from memspan.cli.runs_change import RunsDelete, RunsRetry
