@@ -41,6 +41,55 @@ def test_training_is_watched_and_stopped(visit, tmp_path):
     assert looks_like_an_image(tmp_path / "train.png")
 
 
+def test_a_closed_tab_stops_its_training(visit):
+    page = visit("Memory span")
+    page.get_by_role("button", name="Train").click()
+    page.wait_for_function(f"() => /Step [1-9]/.test({WORDS})", timeout=60_000)
+    watcher = visit("Memory span")
+    page.context.close()
+    watcher.wait_for_function(
+        "() => fetch('gradio_api/call/trainings', {method: 'POST', body: '{\"data\": []}',"
+        " headers: {'Content-Type': 'application/json'}}).then(r => r.json())"
+        ".then(call => fetch('gradio_api/call/trainings/' + call.event_id)).then(r => r.text())"
+        ".then(text => /data: \\[0\\]/.test(text))",
+        timeout=30_000,
+        polling=500,
+    )
+
+
+def test_the_inside_of_a_network_is_shown_for_what_is_typed(visit, tmp_path):
+    page = visit("Inside the network")
+    page.get_by_label("Sequence").fill("No person shall be")
+    page.get_by_role("button", name="Look inside").click()
+    charts = page.locator("#inside-charts svg")
+    charts.nth(1).wait_for(timeout=60_000)
+    assert charts.count() == 2
+    assert "17 symbols" in charts.first.get_attribute("aria-label")
+    page.screenshot(path=tmp_path / "inside.png")
+    assert looks_like_an_image(tmp_path / "inside.png")
+
+
+def test_a_model_writes_at_two_temperatures_and_shows_what_it_weighed(visit, tmp_path):
+    page = visit("Text")
+    page.get_by_role("button", name="Write").click()
+    page.locator("#text-right .ch .tip").first.wait_for(state="attached", timeout=60_000)
+    assert page.locator("#text-left .ch").count() == page.locator("#text-right .ch").count() == 280
+    page.locator("#text-left .ch").nth(20).hover()
+    assert "%" in page.locator("#text-left .ch").nth(20).locator(".tip").inner_text()
+    page.screenshot(path=tmp_path / "text.png")
+    assert looks_like_an_image(tmp_path / "text.png")
+
+
+def test_unknown_characters_are_named_and_the_page_goes_on(visit):
+    page = visit("Text")
+    page.get_by_label("Prompt").fill("日本")
+    page.get_by_role("button", name="Write").click()
+    page.get_by_text("日").last.wait_for()
+    page.get_by_label("Prompt").fill("The right")
+    page.get_by_role("button", name="Write").click()
+    page.locator("#text-left .ch").nth(5).wait_for(timeout=60_000)
+
+
 def test_without_a_report_the_tab_says_how_to_make_one(visit):
     page = visit("Report")
     assert "memspan reproduce" in page.locator("#report-page").inner_text()
@@ -48,8 +97,8 @@ def test_without_a_report_the_tab_says_how_to_make_one(visit):
 
 def test_every_control_has_a_name_and_the_page_fits_a_phone(visit):
     page = visit(width=390, height=800)
-    for tab in ("Temporal gate", "Memory span", "Report"):
-        page.get_by_role("tab", name=tab).click() if page.get_by_role("tab", name=tab).is_visible() else None
+    for tab in page.get_by_role("tab").all():
+        tab.click()
         width = page.evaluate("document.documentElement.scrollWidth")
-        assert width <= 390, f"{tab} is {width} pixels wide"
+        assert width <= 390, f"{tab.inner_text()} is {width} pixels wide"
     assert page.evaluate(NAMELESS) == []

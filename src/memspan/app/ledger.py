@@ -2,31 +2,100 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from memspan.config import RunConfig
-from memspan.errors import MemspanError
+from memspan.config import Recipe, RunConfig
+from memspan.errors import ArgumentError, MemspanError, UnknownNameError
 from memspan.ledger import Ledger
+from memspan.ledger.records import RunRecord
+from memspan.statistics import Interval, wilson
 
 FILE = "ledger.sqlite"
 MOST = 10
 """Stored runs drawn beside a live one."""
+
+RECIPES = 4
+"""Recipes whose solved shares are drawn."""
 
 Curve = tuple[np.ndarray, np.ndarray]
 
 
 def stored_curves(folder: Path, run: RunConfig) -> list[Curve]:
     """Return (steps, held-out accuracy) of stored runs of the same task, length, cell and width."""
-    file = folder / FILE
-    if not file.is_file():
-        return []
     wanted = {"status": "finished", "cell": run.recipe.cell, "hidden": run.recipe.hidden}
     wanted |= {name: value for name, value in run.flat().items() if name in ("task", "length")}
-    try:
-        with Ledger.open(file, readonly=True) as ledger:
-            curves = [ledger.curve(record.id, "accuracy") for record in ledger.select(**wanted)[:MOST]]
-    except MemspanError:
-        return []
+    with _ledger(folder) as ledger:
+        curves = [record.curve("accuracy") for record in _select(ledger, **wanted)[:MOST]]
     return [(curve.step, curve.mean) for curve in curves]
+
+
+def solved_shares(folder: Path) -> dict[str, dict[int, Interval]]:
+    """Return recipe → length → share of its stored runs that solved it, for the recipes of most lengths."""
+    groups: dict[str, dict[int, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    with _ledger(folder) as ledger:
+        for record in _select(ledger, status=("finished", "stopped"), task="palindrome"):
+            groups[_recipe(record)][record.config["length"]].append(record.metrics.get("solved") == 1.0)
+    best = sorted(groups, key=lambda name: (-len(groups[name]), name))[:RECIPES]
+    return {
+        name: {length: wilson(sum(seeds), len(seeds)) for length, seeds in sorted(groups[name].items())}
+        for name in best
+    }
+
+
+def _recipe(record: RunRecord) -> str:
+    """Name a recipe by its cell and whatever is not the report's."""
+    usual = dataclasses.asdict(Recipe())
+    other = {name: value for name, value in record.config.items() if name in usual and value != usual[name]}
+    return ", ".join([record.config["cell"], *(f"{k} {v}" for k, v in other.items() if k != "cell")])
+
+
+def trained_runs(folder: Path) -> dict[str, RunConfig]:
+    """Return name → run of stored palindrome networks with their weights, the longest sequences first."""
+    with _ledger(folder) as ledger:
+        found = _select(ledger, status="finished", task="palindrome", imported=False)
+        runs = [RunConfig.from_flat(record.config) for record in found]
+        runs.sort(key=lambda run: (-run.task.steps, run.recipe.cell, run.seed))
+        return {_name(run): run for run in runs[:MOST] if ledger and ledger.final_state(run.id)}
+
+
+def final_state(folder: Path, run: RunConfig) -> bytes:
+    """Return the state a stored run ended with.
+
+    Raises:
+        ArgumentError: it is no longer there.
+    """
+    with _ledger(folder) as ledger:
+        state = ledger.final_state(run.id) if ledger else None
+    if state is None:
+        raise ArgumentError(f"the weights of run {run.id} are not there any more; choose another one")
+    return state
+
+
+def _name(run: RunConfig) -> str:
+    return f"{run.recipe.cell}, T = {run.task.steps + 1}, seed {run.seed} ({run.id[:6]})"
+
+
+def _select(ledger: Ledger | None, **where: Any) -> list[RunRecord]:
+    """Return the runs that match; a ledger without such fields has none."""
+    if ledger is not None:
+        with suppress(UnknownNameError):
+            return ledger.select(**where)
+    return []
+
+
+@contextmanager
+def _ledger(folder: Path) -> Iterator[Ledger | None]:
+    """Open the folder's ledger for reading; None where there is none that can be read."""
+    with ExitStack() as stack:
+        ledger = None
+        if (folder / FILE).is_file():
+            with suppress(MemspanError):
+                ledger = stack.enter_context(Ledger.open(folder / FILE, readonly=True))
+        yield ledger

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from memspan.app import gate, reading, train
+from memspan.app import gate, inside, reading, text, train
 from memspan.errors import OutputError
 
 HOST = "127.0.0.1"
@@ -32,6 +32,10 @@ def build(out: str | os.PathLike[str] = "out") -> gr.Blocks:
             gate.tab()
         with gr.Tab("Memory span"):
             train.tab(page, folder)
+        with gr.Tab("Inside the network"):
+            inside.tab(folder)
+        with gr.Tab("Text"):
+            text.tab(folder)
         with gr.Tab("Report"):
             reading.tab(folder)
     return page

@@ -10,7 +10,9 @@ import numpy as np
 
 Range = tuple[float, float]
 Values = Iterable[float] | np.ndarray
-LEFT, RIGHT, TOP, BOTTOM = 46, 10, 22, 34
+LEFT, RIGHT, TOP, BOTTOM = 46, 24, 24, 34
+WIDE = 7.6
+"""User units that a letter of a legend takes."""
 
 
 @dataclass
@@ -20,9 +22,10 @@ class Chart:
     Args:
         title: what is seen, in the corner above the axes.
         x, y: range of each axis.
-        x_label, y_label: what they measure, with the unit.
+        x_label: what the x axis measures, with the unit.
         width, height: size in user units; the page scales it to its column.
         ticks: numbers on the y axis; evenly spread if not given.
+        powers: y values are powers of ten, and the axis says so.
 
     Example:
         >>> chart = Chart("Openness", x=(0, 10), y=(0, 1), x_label="time")
@@ -35,11 +38,12 @@ class Chart:
     x: Range
     y: Range
     x_label: str = ""
-    y_label: str = ""
     width: int = 720
     height: int = 190
     ticks: Sequence[float] | None = None
+    powers: bool = False
     _parts: list[str] = field(default_factory=list)
+    _letters: list[tuple[float, str]] = field(default_factory=list)
 
     def line(self, xs: Values, ys: Values, kind: str) -> None:
         """Draw a line through points; ``kind`` is its class in the style sheet."""
@@ -55,12 +59,8 @@ class Chart:
     def span(self, start: float, end: float, kind: str) -> None:
         """Shade a stretch of the x axis over the whole height."""
         a, b = self._x(max(start, self.x[0])), self._x(min(end, self.x[1]))
-        self._rectangle(a, TOP, b - a, self.height - TOP - BOTTOM, kind)
-
-    def cell(self, x: Range, y: Range, kind: str, strength: float = 1.0) -> None:
-        """Fill a rectangle given in the units of the axes, as strong as asked for (0 … 1)."""
-        left, top = self._x(x[0]), self._y(y[1])
-        self._rectangle(left, top, self._x(x[1]) - left, self._y(y[0]) - top, kind, strength)
+        box = f'x="{a:.1f}" y="{TOP}" width="{b - a:.1f}" height="{self.height - TOP - BOTTOM}"'
+        self._parts.append(f'<rect class="{kind}" {box}/>')
 
     def dots(self, xs: Values, ys: Values, kind: str) -> None:
         """Draw a dot at every point."""
@@ -69,9 +69,16 @@ class Chart:
                 f'<circle class="dot {kind}" cx="{self._x(a):.1f}" cy="{self._y(b):.1f}" r="3"/>'
             )
 
-    def note(self, x: float, y: float, text: str, kind: str = "") -> None:
-        """Write a few words, their beginning at a point."""
-        self._text(self._x(x), self._y(y), text, f"note {kind}")
+    def legend(self, names: Sequence[tuple[str, str]]) -> None:
+        """Write (name, kind) of every line into the upper right corner, each in its line's colour."""
+        x = float(self.width - RIGHT)
+        for text, kind in reversed(names):
+            self._text(x, 14, text, f"name {kind}", "end")
+            x -= WIDE * len(text) + 16
+
+    def letters(self, places: Sequence[tuple[float, str]]) -> None:
+        """Write symbols below the axis in place of its numbers."""
+        self._letters = list(places)
 
     def render(self, description: str) -> str:
         """Return the chart as one SVG element.
@@ -94,17 +101,13 @@ class Chart:
             self._parts.append(
                 f'<line class="grid" x1="{LEFT}" x2="{self.width - RIGHT}" y1="{y}" y2="{y}"/>'
             )
-            self._text(LEFT - 6, y + 4, f"{value:g}{self.y_label}", "tick", "end")
-        for value in steps(*self.x, 6):
-            self._text(self._x(value), self.height - BOTTOM + 15, f"{value:g}", "tick", "middle")
+            shown = f"1e{value:g}" if self.powers else f"{value:g}"
+            self._text(LEFT - 6, y + 4, shown, "tick", "end")
+        below = self._letters or [(value, f"{value:g}") for value in steps(*self.x, 6)]
+        for value, text in below:
+            self._text(self._x(value), self.height - BOTTOM + 15, text, "tick", "middle")
         frame, self._parts = self._parts, kept
         return frame
-
-    def _rectangle(self, x: float, y: float, w: float, h: float, kind: str, strength: float = 1.0) -> None:
-        if w > 0:
-            faint = "" if strength >= 1 else f' opacity="{strength:.2f}"'
-            box = f'x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}"'
-            self._parts.append(f'<rect class="{kind}" {box}{faint}/>')
 
     def _text(self, x: float, y: float, text: str, kind: str, anchor: str = "start") -> None:
         place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'

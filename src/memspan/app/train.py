@@ -12,7 +12,7 @@ from typing import Any, get_args
 import gradio as gr
 import numpy as np
 
-from memspan.app.ledger import stored_curves
+from memspan.app.ledger import solved_shares, stored_curves
 from memspan.app.svg import Chart
 from memspan.cells import CELLS
 from memspan.config import Bias, Init, Optimizer, RunConfig
@@ -124,6 +124,7 @@ def _every(run: RunConfig) -> int:
 def _chart(training: Any, run: RunConfig, beside: list[tuple[np.ndarray, np.ndarray]]) -> str:
     chart = Chart("Accuracy while training", (0, run.recipe.steps), (0, 1), "training step", height=300)
     chart.line((0, run.recipe.steps), (run.task.chance(),) * 2, "goal")
+    chart.legend([("batches", "main"), ("fresh sequences", "second"), ("stored runs", "beside")])
     for steps, values in beside:
         kept = steps <= run.recipe.steps
         chart.line(steps[kept], values[kept], "beside")
@@ -140,6 +141,26 @@ def _chart(training: Any, run: RunConfig, beside: list[tuple[np.ndarray, np.ndar
     return chart.render(f"{training.step} of {run.recipe.steps} steps, {len(beside)} stored runs beside it")
 
 
+def shares(folder: Path) -> str:
+    """Return the share of stored runs that solved each length, a line a recipe, as HTML."""
+    found = solved_shares(folder)
+    lengths = [length for recipe in found.values() for length in recipe]
+    if len(set(lengths)) < 2:
+        return ""
+    title = "Stored runs: share that solved the length"
+    chart = Chart(title, (min(lengths), max(lengths)), (0, 1), "length T (digits)", height=260)
+    kinds = dict(zip(found, ("main", "second", "third", "fourth"), strict=False))
+    for name, kind in kinds.items():
+        at, seen = list(found[name]), list(found[name].values())
+        chart.band(at, [s.low or 0.0 for s in seen], [s.high or 0.0 for s in seen], f"interval {kind}")
+        chart.line(at, [s.value for s in seen], kind)
+    chart.legend([*kinds.items()])
+    n = ", ".join(f"{name}: {sum(s.n for s in recipe.values())} runs" for name, recipe in found.items())
+    return (
+        chart.render(f"with 95% Wilson intervals; {n}") + f'<p class="source">{n}; 95% Wilson intervals.</p>'
+    )
+
+
 def tab(page: gr.Blocks, folder: Path) -> None:
     """Build the tab inside the open Blocks."""
     gr.Markdown("Read a palindrome but its last digit, then name it: it is the first one. How far back?")
@@ -148,7 +169,7 @@ def tab(page: gr.Blocks, folder: Path) -> None:
             cell = gr.Dropdown([*CELLS], value="lstm", label="Cell")
             length = gr.Slider(4, 100, value=20, step=1, label="Length T (digits)")
             init = gr.Dropdown([*get_args(Init)], value="xavier_normal", label="Initial weights")
-            bias = gr.Dropdown([*get_args(Bias)], value="zero", label="Initial biases")
+            bias = gr.Dropdown([*get_args(Bias)], value="forget_one", label="Initial biases")
             optimizer = gr.Dropdown([*get_args(Optimizer)], value="rmsprop", label="Optimiser")
             with gr.Accordion("More", open=False):
                 rate = gr.Dropdown([*RATES], value=1e-3, label="Learning rate")
@@ -161,6 +182,7 @@ def tab(page: gr.Blocks, folder: Path) -> None:
         with gr.Column(scale=3, min_width=320):
             words = gr.HTML("<p>Choose, then press Train.</p>", elem_id="train-words")
             chart = gr.HTML(elem_id="train-chart")
+            gr.HTML(shares(folder), elem_id="stored-shares")
     wishes = [cell, length, init, bias, optimizer, rate, hidden, steps, seed]
 
     def train(request: gr.Request, *values: Any) -> Iterator[tuple[str, str]]:
@@ -176,5 +198,6 @@ def tab(page: gr.Blocks, folder: Path) -> None:
         train, wishes, [words, chart], api_name="train", show_progress="hidden",
         concurrency_limit=AT_ONCE, concurrency_id="training",
     )  # fmt: skip
+    gr.api(lambda: len(TRAININGS), api_name="trainings")
     stop.click(leave, api_name="stop", show_progress="hidden", queue=False)
     page.unload(leave)
