@@ -70,7 +70,7 @@ def palindromes(scores):
     return [
         ended(run, accuracy=scores(name, run.task.length))
         for name in clocks.NETWORKS
-        for length in clocks.LENGTHS
+        for length in (*clocks.LENGTHS, clocks.LONG)
         for run in (clocks.palindrome(name, length, seed) for seed in clocks.SEEDS)
     ]
 

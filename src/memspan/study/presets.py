@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memspan.errors import UnknownNameError
-from memspan.study.clocks import clocks, longest, planted
+from memspan.study.clocks import clocks, clocks_long, clocks_longest, planted
 from memspan.study.experiment import Experiment, Preset
 from memspan.study.gradients import gate_variants, gates, gradients
 from memspan.study.identities import IDENTITIES
@@ -21,7 +21,8 @@ FULL: tuple[Experiment, ...] = (
     two_sensors(),
     sines(),
     clocks(),
-    longest(),
+    clocks_long(),
+    clocks_longest(),
     planted(),
     text(),
     text_marks(),

@@ -61,7 +61,7 @@ def _length_cases() -> Mapping[str, Roles]:
             "phased": _digits(name, length),
             **{other: _digits(other, length) for other in compared},
         }
-        for length in clocks.LENGTHS
+        for length in (*clocks.LENGTHS, clocks.LONG)
         for name, words in ((clocks.UNTOLD, "T not told"), (clocks.MOVED, "random origin"))
     }
 
@@ -152,7 +152,7 @@ CLAIMS = (
         " digit is ends more than 0.10 above LSTM (forget bias 1, and chrono) and GRU, which have the first"
         " step flagged. Not told: periods and shifts drawn without knowing T, or a random origin of time for"
         " every sequence.",
-        ("clocks",),
+        ("clocks", "clocks_long"),
         cases=_length_cases(),
         true_of=lambda t: _ahead(t) > 2 * MARGIN,
         measure=_ahead,
