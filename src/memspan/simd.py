@@ -185,6 +185,27 @@ def where_less(typing: Context, a: Any, b: Any, then: Any, other: Any) -> Any:
 
 
 @intrinsic
+def less_bits(typing: Context, a: Any, b: Any) -> Any:
+    """Return a whole number whose bit k says whether a < b in lane k: vectors of float64."""
+
+    def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
+        less = builder.fcmp_ordered("<", args[0], args[1])
+        return builder.zext(builder.bitcast(less, ir.IntType(LANES)), _I64)
+
+    return types.intp(DOUBLES, DOUBLES), generate
+
+
+@intrinsic
+def lowest_bit(typing: Context, bits: Any) -> Any:
+    """Return the place of the lowest bit that is set; there must be one."""
+
+    def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.intp(types.intp), generate
+
+
+@intrinsic
 def fload(typing: Context, address: Any) -> Any:
     """Load one float from an address."""
     return types.float32(types.intp), lambda c, b, s, a: b.load(_at(b, a[0], _F32), align=4)

@@ -1,5 +1,6 @@
 """Random cases for kernel tests, and what a call gives: outputs, states and every gradient."""
 
+import pytest
 import torch
 
 from memspan.cells import CELLS
@@ -13,19 +14,34 @@ PLAIN = [
     and choose(CELLS.resolve(name)(1, 1)).kernel == "cpu"  # the rest have the reference only
     for extra in ([{"nonlinearity": "tanh"}, {"nonlinearity": "relu"}] if name == "rnn" else [{}])
 ]
-GATED = [(name, {**extra, "leak": 0.01}) for name, extra in PLAIN if extra.get("nonlinearity") != "relu"]
-VARIANTS = PLAIN + GATED
+TANH = [(name, extra) for name, extra in PLAIN if extra.get("nonlinearity") != "relu"]
+GATED = [(name, {**extra, "leak": 0.01}) for name, extra in TANH]
+SPARSE = [(name, {**extra, "leak": 0.0}) for name, extra in TANH]  # without a leak: open units only
+DENSE, VARIANTS = PLAIN + GATED, PLAIN + GATED + SPARSE
+
+
+def fused(variant):
+    """Return the kernel that a variant is there to test."""
+    return "sparse" if variant in SPARSE else "cpu"
 
 
 def name_of(variant):
     """Return the name of a variant in a test's id."""
     name, extra = variant
-    return "-".join(
-        ["gated"] * ("leak" in extra) + [name, *(v for v in extra.values() if isinstance(v, str))]
-    )
+    kind = ["sparse"] if variant in SPARSE else ["gated"] * (variant in GATED)
+    return "-".join([*kind, name, *(v for v in extra.values() if isinstance(v, str))])
 
 
-IDS = [name_of(variant) for variant in VARIANTS]
+def _usual(variant):
+    """Whether a variant belongs to the short tests: under a gate, cells that differ in what they keep."""
+    usual = {"rnn": GATED, "gru": SPARSE, "peephole_lstm": VARIANTS}
+    return variant in PLAIN or variant in usual.get(variant[0], [])
+
+
+def params(variants, *more):
+    """Return variants as test parameters, the less usual ones marked slow."""
+    marks = {True: (), False: (pytest.mark.slow,)}
+    return [pytest.param(v, *more, id=name_of(v), marks=marks[_usual(v)]) for v in variants]
 
 
 def make(variant, R=1, T=5, B=3, D=2, H=7, biases=2, symbols=False, seed=0):
@@ -41,7 +57,7 @@ def make(variant, R=1, T=5, B=3, D=2, H=7, biases=2, symbols=False, seed=0):
     if symbols:
         x = torch.randint(0, D, (R, T, B), generator=g)
     state = tuple(torch.randn(R, B, H, generator=g) / 2 for _ in cell.states)
-    if "leak" in extra:
+    if "leak" in extra:  # clocks of a kind that a few steps see opening and closing
         p["log_period"] = 0.7 + 2 * torch.rand(R, H, generator=g)  # 2 … 15 steps
         p["shift"], p["open_logit"] = 9 * torch.rand(R, H, generator=g) - 5, torch.randn(R, H, generator=g)
     return cell, p, x, state

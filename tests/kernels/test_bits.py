@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from kernel_cases import IDS, VARIANTS, make, run, same_bits
+from kernel_cases import VARIANTS, fused, make, params, run, same_bits
 
 from memspan.kernels.cpu import engine
 
@@ -26,9 +26,9 @@ def of_replica(result, r):
     return {name: value[r : r + 1] for name, value in result.items()}
 
 
-@pytest.mark.parametrize("kernel", ["reference", "cpu"])
+@pytest.mark.parametrize("kernel", ["reference", "fused"], indirect=True)
 @pytest.mark.parametrize("ragged", [False, True], ids=["dense", "ragged"])
-@pytest.mark.parametrize("variant", VARIANTS, ids=IDS)
+@pytest.mark.parametrize("variant", params(VARIANTS))
 def test_a_pack_equals_a_loop_over_its_replicas(variant, ragged, kernel):
     R, T, B = 3, 6, 37
     cell, p, x, state = make(variant, R, T, B, 3, 20)
@@ -43,20 +43,20 @@ def test_a_pack_equals_a_loop_over_its_replicas(variant, ragged, kernel):
 
 
 @pytest.mark.parametrize("B", [5, 40, 130])
-@pytest.mark.parametrize("variant", VARIANTS, ids=IDS)
+@pytest.mark.parametrize("variant", params(VARIANTS))
 def test_one_thread_equals_two(variant, B, threads):
     case = make(variant, 2, 5, B, 3, 33)
     for given in ({}, options(2, 5, B)):
         threads(1)
-        one = run(case, "cpu", **given)
+        one = run(case, fused(variant), **given)
         threads(2)
-        two = run(case, "cpu", **given)
+        two = run(case, fused(variant), **given)
         assert torch.get_num_threads() == 2
         assert same_bits(one, two)
 
 
-@pytest.mark.parametrize("kernel", ["reference", "cpu"])
-@pytest.mark.parametrize("variant", VARIANTS, ids=IDS)
+@pytest.mark.parametrize("kernel", ["reference", "fused"], indirect=True)
+@pytest.mark.parametrize("variant", params(VARIANTS))
 def test_nan_in_one_replica_stays_there_and_shows(variant, kernel):
     cell, p, x, state = make(variant, 3, 4, 20, 2, 9)
     clean = run((cell, p, x, state), kernel)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from kernel_cases import IDS, VARIANTS, make
+from kernel_cases import VARIANTS, fused, make, params
 from torch.func import grad, vmap
 
 from memspan.errors import KernelRefusal
@@ -11,27 +11,28 @@ from memspan.kernels.cpu import ops
 from tolerances import TOLERANCES
 
 
-def operands(case, **options):
+def operands(case, sparse=False, **options):
     cell, p, x, state = case
     given = (torch.stack(state), *ops.operands(cell, p))
     floats = [t.clone().requires_grad_() if t is not None else None for t in given]
     x = x.clone().requires_grad_() if x.dtype.is_floating_point else x
     fixed = (cell.clock(None, x.shape[1], x.device), options.get("lengths"), options.get("resets"))
-    return x, *floats, *fixed, ops.variant_of(cell)
+    return x, *floats, *fixed, ops.variant_of(cell, sparse)
 
 
 @pytest.mark.parametrize("symbols", [False, True], ids=["floats", "symbols"])
-@pytest.mark.parametrize("variant", VARIANTS, ids=IDS)
+@pytest.mark.parametrize("variant", params(VARIANTS))
 def test_opcheck(variant, symbols):
     case = make(variant, 1, 3, 2, 2, 4, biases=1, symbols=symbols)
+    sparse = fused(variant) == "sparse"
     utilities = ("test_schema", "test_autograd_registration", "test_faketensor")
-    args = (*operands(case), True, len(case[3]) > 1, True, -1)
+    args = (*operands(case, sparse), True, len(case[3]) > 1, True, -1)
     torch.library.opcheck(ops.unroll_op, args, test_utils=utilities)
     lengths = torch.tensor([[3, 1]])
-    args = (*operands(case, lengths=lengths), True, False, True, 2)
+    args = (*operands(case, sparse, lengths=lengths), True, False, True, 2)
     torch.library.opcheck(ops.unroll_op, args, test_utils=utilities)
     with torch.no_grad():
-        args = operands(case)
+        args = operands(case, sparse)
         *_, saved = ops.unroll_op(*args, True, False, True, -1)
         wants = [t is not None and t.dtype.is_floating_point for t in args[: len(ops.GRADIENTS)]]
         above = (torch.ones(1, 3, 2, 4), torch.ones_like(args[1]), None, saved)
@@ -39,7 +40,7 @@ def test_opcheck(variant, symbols):
     torch.library.opcheck(ops.unroll_backward_op, backward, test_utils=("test_schema", "test_faketensor"))
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=IDS)
+@pytest.mark.parametrize("variant", params(VARIANTS))
 def test_the_reference_is_differentiable_twice(variant):
     cell, p, x, state = make(variant, 1, 3, 2, 2, 2, seed=3)
     leaves = [t.double().requires_grad_() for t in (*p.values(), x, *state)]
@@ -69,23 +70,23 @@ def second(case, kernel, dtype):
     return torch.autograd.grad(sum(g.pow(2).sum() for g in first), leaves, allow_unused=True)
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=IDS)
+@pytest.mark.parametrize("variant", params(VARIANTS))
 def test_second_derivatives_equal_the_reference(variant):
     case = make(variant, 2, 3, 2, 3, 4)
     for a, b in zip(
-        second(case, "cpu", torch.float32), second(case, "reference", torch.float64), strict=True
+        second(case, fused(variant), torch.float32), second(case, "reference", torch.float64), strict=True
     ):
         assert float((a - b).abs().max() / b.abs().max()) < 10 * TOLERANCES["float32"]
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=IDS)
+@pytest.mark.parametrize("variant", params(VARIANTS))
 def test_vmap_equals_a_loop(variant):
     cell, p, x, state = make(variant, 2, 3, 4, 2, 5)
     many = torch.stack([x, 2 * x, -x])
     lengths = torch.tensor([[3, 0, 1, 2], [1, 2, 3, 3]])
 
     def f(x, lengths=None):
-        made = unroll(cell, p, x, state, kernel="cpu", lengths=lengths)
+        made = unroll(cell, p, x, state, kernel=fused(variant), lengths=lengths)
         return made.outputs, made.state
 
     mapped = vmap(f)(many)
@@ -96,7 +97,7 @@ def test_vmap_equals_a_loop(variant):
     assert torch.equal(ragged[0][1], f(many[1], lengths)[0])
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=IDS)
+@pytest.mark.parametrize("variant", params(VARIANTS))
 def test_gradients_of_every_sample_at_once(variant):
     cell, p, x, _ = make(variant, 1, 3, 4, 2, 5)
 
@@ -104,7 +105,7 @@ def test_gradients_of_every_sample_at_once(variant):
         return unroll(cell, p, x, kernel=kernel).outputs.pow(2).sum()
 
     samples = x.movedim(2, 0).unsqueeze(3)
-    got = vmap(lambda s: grad(loss)(p, s, "cpu"))(samples)
+    got = vmap(lambda s: grad(loss)(p, s, fused(variant)))(samples)
     for b in range(4):
         want = grad(loss)(p, samples[b], "reference")
         for name in p:

@@ -88,7 +88,7 @@ def choose(
 def _by_share(cell: Cell, dense: str | None) -> Choice:
     """Choose between all units and open ones by the share of time that the clocks' scheme keeps them open.
 
-    The share is the scheme's and not the present clocks': so it is the same for a replica alone and in a pack,
+    The share is the scheme's, not the present clocks': so it is the same for a replica alone and in a pack,
     and does not change during a run.
     """
     if not isinstance(cell, TimeGate):
@@ -219,7 +219,8 @@ def unroll(
 
 def _through_cpu(
     cell: Cell, p: Parameters, x: Tensor, state: State | None, times: Tensor | None,
-    lengths: Tensor | None, resets: Tensor | None, outputs: str, return_states: bool, chunk: int | None, choice: Choice,
+    lengths: Tensor | None, resets: Tensor | None, outputs: str, return_states: bool, chunk: int | None,
+    choice: Choice,
 ) -> Unrolled:  # fmt: skip
     """Call the custom operator and name what it returns."""
     from memspan.kernels.cpu import ops
@@ -231,7 +232,8 @@ def _through_cpu(
     times = times if isinstance(cell, TimeGate) else None
     every, last, others, _ = ops.call_unroll(
         *given,
-        times, lengths, resets, ops.variant_of(cell, choice.kernel == "sparse"), want_all, carried, keep, -1 if chunk is None else chunk,
+        times, lengths, resets, ops.variant_of(cell, choice.kernel == "sparse"), want_all, carried, keep,
+        -1 if chunk is None else chunk,
     )  # fmt: skip
     parts = last.unbind(0)
     states = None

@@ -1,4 +1,4 @@
-"""The pointwise part of the LSTM with peepholes for the CPU kernel; the loop and the products are the kernel's.
+"""The pointwise part of the LSTM with peepholes for the CPU kernel; loop and products are the kernel's.
 
 Written on ``memspan.simd``: every argument is one vector, so the same lines serve every host.
 """

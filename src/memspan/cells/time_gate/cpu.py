@@ -3,7 +3,7 @@
 Units lie in the lanes: one vector of periods, shifts and open ratios, and one time for all of them.
 """
 
-# mypy: disable-error-code="no-untyped-def"
+# mypy: disable-error-code="call-arg, no-untyped-def, var-annotated"
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ import numba as nb
 
 from memspan.simd import dvset, floor, where_less
 
-CLOCK = ("period", "shift", "open_ratio", "leak")  # rows of a unit's constants
-
 
 @nb.njit
-def phase(distance, period):
-    """Return φ = (distance mod τ)/τ in [0, 1) of distance = t − s, the modulo floored."""
-    rest = distance - floor(distance / period) * period  # fused: the rounding of the quotient shows here
+def phase(distance, period, rate):
+    """Return φ = (distance mod τ)/τ of distance = t − s, the modulo floored; rate: 1/τ, to divide by τ."""
+    rest = distance - floor(distance * rate) * period  # fused, so exact; the quotient may be one off
     rest = where_less(rest, dvset(0.0), rest + period, rest)
-    return where_less(rest, period, rest, rest - period) / period
+    return where_less(rest, period, rest, rest - period) * rate
 
 
 @nb.njit

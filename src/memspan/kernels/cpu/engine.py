@@ -231,7 +231,7 @@ class Given:
     bias_ih: Tensor | None
     bias_hh: Tensor | None
     own: Tensor | None  # (R, vectors · H), of a cell with parameters of its own
-    clocks: Tensor | None  # (R, 4, H): periods, shifts, open ratios and the leak
+    clocks: Tensor | None  # (R, 5, H): periods, shifts, open ratios, the leak, rates
     times: Tensor | None  # (T,) or (R, T, B)
     lengths: Tensor | None
     resets: Tensor | None
@@ -280,7 +280,7 @@ def strides_of(plan: Plan) -> dict[str, int]:
         "weight_ih": gates * (plan.V or plan.D), "weight_hh": gates * plan.H,
         "bias_ih": gates, "bias_hh": gates, "state": state,
         "outputs": step, "last": state, "states": step * len(s.carried), "dx": 4 * plan.T * plan.B * plan.D,
-        "own": 4 * s.own * s.units(plan.H), "clocks": 32 * s.units(plan.H),
+        "own": 4 * s.own * s.units(plan.H), "clocks": 40 * s.units(plan.H),
         "times": 8 * plan.T * plan.B if plan.row_times else 0,
     }  # fmt: skip
     same = ("outputs", "last", "states", "state", "weight_ih", "weight_hh", "bias_ih", "bias_hh")

@@ -165,7 +165,11 @@ def _pointwise_backward(spec: Spec) -> str:
             d, e, p = dh + r * ld + unit, ds + r * ld + unit, dz + r * lz + unit
             before, carried = vload(h + row), {_loads("old", spec.places)}
             saved, above, from_above = {_loads("at", range(spec.saved))}, vload(d), {above}
-{lines(12, _blend_backward(spec) if spec.gated else ["value = vload(new + row)"])}{lines(12, _gradients(spec))}"""
+{lines(12, _candidates(spec) + _gradients(spec))}"""
+
+
+def _candidates(spec: Spec) -> list[str]:
+    return _blend_backward(spec) if spec.gated else ["value = vload(new + row)"]
 
 
 def _blend_backward(spec: Spec) -> list[str]:

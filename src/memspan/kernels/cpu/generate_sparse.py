@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from memspan.kernels.cpu.generate import MARK, NJIT, dispatch, header, lines
+from memspan.kernels.cpu.generate import MARK, NJIT, header, lines
 from memspan.kernels.cpu.spec import Spec
 
 
@@ -12,24 +12,25 @@ def sparse_text(spec: Spec) -> str:
     """Return the source of one cell's sparse module."""
     template = (Path(__file__).parent / "sparse.py").read_text(encoding="utf-8").split(MARK, 1)[1]
     wide, s = (4, 2, 1) if spec.lanes == 16 else (2, 1), spec.slots
-    unit = {v: f"unit_tile({s}, {spec.from_h}, {v})" for v in wide}
-    weight = {v: f"weight_tile({s}, {v})" for v in wide}
-    x = {v: f"state_tile(1, {v}, {s}, {s}, {s})" for v in wide}
-    state = {
-        f"{rows}_{v}": f"state_tile({rows}, {v}, {spec.from_h}, {spec.from_h}, {s})"
-        for rows in (4, 1)
-        for v in wide
-    }
+    tiles = {}
+    for v in wide:
+        tiles[f"unit_{v}"] = f"unit_tile({s}, {spec.from_h}, {v})"
+        tiles[f"weight_{v}"] = f"weight_tile({s}, {v})"
+        tiles[f"input_{v}"] = f"state_tile(1, {v}, {s}, {s}, {s})"
+        for rows in (4, 1):
+            tiles[f"state_{rows}_{v}"] = f"state_tile({rows}, {v}, {spec.from_h}, {spec.from_h}, {s})"
     return "\n\n\n".join([
         header(spec, "sparse_jobs", "state_tile, unit_tile, weight_tile", "sparse_tiles")
-        + f"\nKEPT = {kept(spec)}",
-        dispatch("unit_rows", "w, s, ls, H, D, z, lz", unit),
-        dispatch("weight_rows", "dz, lz, b, lb, count, c, lc", weight),
-        dispatch("input_rows", "who, count, w, lp, dz, lz, c, lc", x),
-        "\n".join(f"state_rows_{name} = {tile}" for name, tile in state.items()),
-        _state_rows(wide),
+        + f"\nKEPT, BLOCKS_OF_ROWS = {kept(spec)}, {len(set(spec.gate))}",
+        "\n".join(f"{name} = {tile}" for name, tile in tiles.items()),
+        _across("product_units", "who, count, panel, lp, s, ls, H, D, z, size", wide, UNITS),
+        _across("product_weights", "who, count, dz, lz, size, flat, lf, rows, dw, lu, lw", wide, WEIGHTS),
+        _across("product_states", "who, count, panel, lp, step, H, dz, lz, dh, ls", wide, STATES),
+        _across("product_inputs", "who, count, panel, lp, step, D, dz, lz, dx, ls", wide, INPUTS),
         _forward(spec),
         _backward(spec),
+        _dots(len(set(spec.gate))),
+        _stream(spec),
         template,
     ])  # fmt: skip
 
@@ -39,16 +40,43 @@ def kept(spec: Spec) -> int:
     return spec.saved - len(spec.carried) if spec.again else spec.saved + 1
 
 
-def _state_rows(wide: tuple[int, ...]) -> str:
-    arguments = "who, count, w, lp, dz, lz, c, lc"
-    tests = "".join(
-        f"    if rows >= {rows} and left >= {v}:\n"
-        f"        state_rows_{rows}_{v}({arguments})\n"
-        f"        return nb.intp({rows}), nb.intp({v})\n"
-        for rows in (4, 1)
-        for v in wide
-    )
-    return f"{NJIT}def state_rows(rows, left, {arguments}):\n{tests}    return nb.intp(1), nb.intp(1)"
+# What a product does with one block of vectors; openings and rows are walked here: a step costs one call.
+UNITS = """\
+for i in range(count):
+    unit_{v}(panel + iload(who + 8 * i) * lp, s + at, ls, H, D, z + i * size + at, ls)
+"""
+WEIGHTS = """\
+for i in range(count):
+    weight_{v}(dz + i * size, lz, flat + at, lf, rows, dw + iload(who + 8 * i) * lu + at, lw)
+"""
+STATES = """\
+k = nb.intp(0)
+while k + 4 <= H:
+    state_4_{v}(who, count, panel + k * step, lp, dz + at, lz, dh + k * ls + at, ls)
+    k += 4
+while k < H:
+    state_1_{v}(who, count, panel + k * step, lp, dz + at, lz, dh + k * ls + at, ls)
+    k += 1
+"""
+INPUTS = """\
+for k in range(D):
+    input_{v}(who, count, panel + k * step, lp, dz + at, lz, dx + k * ls + at, ls)
+"""
+
+
+def _across(name: str, arguments: str, wide: tuple[int, ...], body: str) -> str:
+    """A function that walks ``used`` bytes of every row in the widest blocks that fit."""
+    text = f"{NJIT}def {name}(used, {arguments}):\n    at = nb.intp(0)\n    while at < used:\n"
+    for v in wide:
+        head = f"if used - at >= {v} * VB:" if v > 1 else "if True:"
+        block = [
+            head,
+            *("    " + line for line in body.format(v=v).splitlines()),
+            f"    at += {v} * VB",
+            "    continue",
+        ]
+        text += lines(8, block)
+    return text
 
 
 def _own(spec: Spec) -> str:
@@ -137,3 +165,50 @@ def _backward(spec: Spec) -> str:
     ls = j.ls
 {lines(4, [f"{name} = vset(F(0.0))" for name in sums])}    for at in range(0, used, VB):
 {lines(8, body)}{lines(4, ends)}    return vsum(total)"""
+
+
+def _dots(blocks: int) -> str:
+    """Products of one vector of states with the rows of a unit, one a block of the stacked weights."""
+    sums = [f"a{g} = b{g} = vset(F(0.0))" for g in range(blocks)]
+    body = [f"a{g} = multiply_add(vload(w + {g} * stride + k), x, a{g})" for g in range(blocks)]
+    more = [f"b{g} = multiply_add(vload(w + {g} * stride + k + VB), y, b{g})" for g in range(blocks)]
+    tail = [f"t{g} += fload(w + {g} * stride + k) * value" for g in range(blocks)]
+    return f"""{NJIT}def dots(w, stride, h, H, z, size):
+    end, k = 4 * H, nb.intp(0)
+{lines(4, sums)}    while k + 2 * VB <= end:
+        x, y = vload(h + k), vload(h + k + VB)
+{lines(8, body + more)}        k += 2 * VB
+    while k + VB <= end:
+        x = vload(h + k)
+{lines(8, body)}        k += VB
+{lines(4, [f"t{g} = vsum(a{g} + b{g})" for g in range(blocks)])}    while k < end:
+        value = fload(h + k)
+{lines(8, tail)}        k += 4
+{lines(4, [f"fstore(z + {g} * size, t{g})" for g in range(blocks)])}"""
+
+
+def _stream(spec: Spec) -> str:
+    """The pointwise part of open units that lie beside each other."""
+    blocks, states = len(set(spec.gate)), range(len(spec.carried))
+    slots = []
+    for slot, g in enumerate(spec.gate):
+        parts = [f"vload(z + {g} * size)"] if slot < spec.from_h else []
+        parts += [f"vload(z + {blocks + g} * size)"] if slot >= spec.slots - spec.from_x else []
+        slots.append(" + ".join(parts))
+    z, carried = (
+        "".join(f"{part}, " for part in parts)
+        for parts in (slots, [f"vload(c + {i + 1} * size)" for i in states])
+    )
+    own = "".join(f"vload(j.s + {i} * size + at), " for i in range(spec.own))
+    blends = [
+        f"vstore(c + {i + 1} * size, k * saved[{spec.carried[i]}] + rest * carried[{i}])" for i in states
+    ]
+    return f"""{NJIT}def stream_pointwise(j, n):
+    size = 4 * j.units
+    for at in range(0, 4 * n, VB):
+        z, c, k = j.z + at, j.c + at, vload(j.opening + at)
+        rest = F(1.0) - k
+        before, carried = vload(c), ({carried})
+        value, saved = cell_forward(({z}), before, carried{f", ({own})" if spec.own else ""})
+        vstore(c, k * value + rest * before)
+{lines(8, blends)}"""

@@ -164,14 +164,14 @@ def _given(tensors: Sequence[Tensor | None], variant: str) -> engine.Given:
 
 
 def _clocks(clocks: Tensor, leak: float) -> Tensor:
-    """Return periods, shifts, open ratios and the leak (R, 4, H) of the parameters that stand for them."""
+    """Return periods τ, shifts, open ratios, the leak and 1/τ (R, 5, H) of the clocks' parameters."""
     period, shift, ratio = clocks[:, 0].exp(), clocks[:, 1], clocks[:, 2].sigmoid()
-    return torch.stack([period, shift, ratio, torch.full_like(shift, leak)], 1)
+    return torch.stack([period, shift, ratio, torch.full_like(shift, leak), 1 / period], 1)
 
 
 def _back_to_logarithms(clocks: Tensor, grads: Tensor) -> Tensor:
     """Return the gradients of the clocks' parameters from those of periods, shifts and open ratios."""
-    period, _, ratio, _ = clocks.unbind(1)
+    period, ratio = clocks[:, 0], clocks[:, 2]
     return grads * torch.stack([period, torch.ones_like(period), ratio * (1 - ratio)], 1)
 
 

@@ -225,7 +225,7 @@ def open_row(j, time, target):
     for q in range(units // LANES):
         at = j.clocks + 8 * LANES * q
         period, ratio = dvload(at), dvload(at + 16 * units)
-        phi = phase(time - dvload(at + 8 * units), period)
+        phi = phase(time - dvload(at + 8 * units), period, dvload(at + 32 * units))
         vstore(target + q * VB, narrow(openness(phi, ratio, dvload(at + 24 * units))))
 
 
@@ -247,7 +247,7 @@ def back_to_clock(j, time, source):
         at, to, dk = j.clocks + 8 * LANES * q, j.clock_sum + 8 * LANES * q, widen(vload(source + q * VB))
         period, ratio, leak = dvload(at), dvload(at + 16 * units), dvload(at + 24 * units)
         distance = time - dvload(at + 8 * units)
-        made = slopes(phase(distance, period), distance, period, ratio, leak)
+        made = slopes(phase(distance, period, dvload(at + 32 * units)), distance, period, ratio, leak)
         dvstore(to, dvload(to) + dk * made[0])
         dvstore(to + 8 * units, dvload(to + 8 * units) + dk * made[1])
         dvstore(to + 16 * units, dvload(to + 16 * units) + dk * made[2])

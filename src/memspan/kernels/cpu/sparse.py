@@ -32,33 +32,32 @@ from memspan.simd import *
 @nb.njit(**OPTIONS)
 def schedule_step(j, time, e):
     """Write the openings of a step from e on; return where they end."""
-    H, units, width = j.H, j.units, 8 * LANES
-    for q in range(0, units, LANES):
+    units, width, zero = j.units, 8 * LANES, dvset(0.0)
+    for q in range(0, j.H, LANES):
         at = j.clocks + 8 * q
         period, ratio = dvload(at), dvload(at + 16 * units)
         distance = time - dvload(at + 8 * units)
-        phi = phase(distance, period)
-        dvstore(j.lane, ratio - phi)
-        found = e
-        for lane in range(min(LANES, H - q)):
-            if dload(j.lane + 8 * lane) > 0.0:
-                istore(j.who + 8 * found, q + lane)
-                found += 1
-        if found > e:
-            zero = dvset(0.0)
-            dvstore(j.lane, openness(phi, ratio, zero))
+        phi = phase(distance, period, dvload(at + 32 * units))
+        bits = less_bits(phi, ratio)
+        if q + LANES > j.H:
+            bits &= (1 << (j.H - q)) - 1
+        if bits == 0:
+            continue
+        dvstore(j.lane, openness(phi, ratio, zero))
+        if j.slope:
+            by = slopes(phi, distance, period, ratio, zero)
+            dvstore(j.lane + width, by[0])
+            dvstore(j.lane + 2 * width, by[1])
+            dvstore(j.lane + 3 * width, by[2])
+        while bits:
+            lane = lowest_bit(bits)
+            bits &= bits - 1
+            istore(j.who + 8 * e, q + lane)
+            fstore(j.opening + 4 * e, F(dload(j.lane + 8 * lane)))
             if j.slope:
-                by = slopes(phi, distance, period, ratio, zero)
-                dvstore(j.lane + width, by[0])
-                dvstore(j.lane + 2 * width, by[1])
-                dvstore(j.lane + 3 * width, by[2])
-            while e < found:
-                lane = iload(j.who + 8 * e) - q
-                fstore(j.opening + 4 * e, F(dload(j.lane + 8 * lane)))
-                if j.slope:
-                    for part in range(3):
-                        dstore(j.slope + 8 * (3 * e + part), dload(j.lane + (part + 1) * width + 8 * lane))
-                e += 1
+                for part in range(3):
+                    dstore(j.slope + 8 * (3 * e + part), dload(j.lane + (part + 1) * width + 8 * lane))
+            e += 1
     return e
 
 
@@ -199,17 +198,16 @@ def enter_lanes(j, n, t):
 
 @nb.njit(**OPTIONS)
 def enter_flat(j, n, t):
-    """Write [1 | x] beside the flat states of n rows."""
+    """Write the input of n rows beside their flat states and the ones."""
     D = j.D
     for r in range(n):
-        row, at = t * j.B + row_of(j, r), j.flat + r * j.lf + 4 * j.H
-        fstore(at, F(1.0))
+        row, at = t * j.B + row_of(j, r), j.flat + r * j.lf + 4 * (j.H + 1)
         if j.symbols:
-            zero_floats(at + 4, D)
-            fstore(at + 4 + 4 * iload(j.symbols + 8 * row), F(1.0))
+            zero_floats(at, D)
+            fstore(at + 4 * iload(j.symbols + 8 * row), F(1.0))
         else:
             for d in range(D):
-                fstore(at + 4 + 4 * d, fload(j.x + 4 * (row * D + d)))
+                fstore(at + 4 * d, fload(j.x + 4 * (row * D + d)))
 
 
 @nb.njit(**OPTIONS)
@@ -251,13 +249,9 @@ def write_last(j, target, s, c):
 
 @nb.njit(**OPTIONS)
 def open_step(j, used, e, end):
-    """All openings of one step: their products first, as all read the old states; then their pointwise part."""
-    H, ls, size = j.H, j.ls, SLOTS * j.ls
-    for i in range(e, end):
-        w, z = j.panel + iload(j.who + 8 * i) * j.lp, j.z + (i - e) * size
-        at = 0
-        while at < used:
-            at += VB * unit_rows((used - at) // VB, w, j.s + at, ls, H, 1 + j.D, z + at, ls)
+    """All openings of one step: their products first, as all read the old states, then the pointwise part."""
+    size = SLOTS * j.ls
+    product_units(used, j.who + 8 * e, end - e, j.panel, j.lp, j.s, j.ls, j.H, 1 + j.D, j.z, size)
     for i in range(e, end):
         record = j.saved + i * j.le if j.saved else nb.intp(0)
         open_forward(j, used, iload(j.who + 8 * i), fload(j.opening + 4 * i), j.z + (i - e) * size, record)
@@ -321,6 +315,7 @@ def load_gradient(j):
     for r in range(j.rows):
         for k in range(H):
             fstore(j.flat + r * j.lf + 4 * k, fload(last + k * ls + 4 * r))
+        fstore(j.flat + r * j.lf + 4 * H, F(1.0))
     if j.d_outputs or j.d_states:
         zero_floats(j.above, STATES * j.rows * H)
 
@@ -369,37 +364,20 @@ def close_step(j, n, used, e, end):
 @nb.njit(**OPTIONS)
 def back_to_weights(j, n, e, end):
     """dW += dz · [h | 1 | x], the rows of open units only."""
-    for i in range(e, end):
-        dz, to = j.z + (i - e) * SLOTS * j.ls, j.dw + iload(j.who + 8 * i) * SLOTS * j.lw
-        at = 0
-        while at < j.lw:
-            at += VB * weight_rows((j.lw - at) // VB, dz, j.ls, j.flat + at, j.lf, n, to + at, j.lw)
+    who, size = j.who + 8 * e, SLOTS * j.ls
+    product_weights(j.lw, who, end - e, j.z, j.ls, size, j.flat, j.lf, n, j.dw, SLOTS * j.lw, j.lw)
 
 
 @nb.njit(**OPTIONS)
 def back_to_states(j, used, e, end):
     """dh += dz · W over open units, and the same for the input where its gradient is wanted."""
     H, ls, who, count = j.H, j.ls, j.who + 8 * e, end - e
-    k = 0
-    while k < H:
-        rows = nb.intp(1)
-        at = 0
-        while at < used:
-            rows, vectors = state_rows(
-                H - k, (used - at) // VB, who, count, j.panel + 4 * FROM_H * k, j.lp, j.z + at, ls,
-                j.dh + k * ls + at, ls,
-            )  # fmt: skip
-            at += VB * vectors
-        k += rows
+    product_states(used, who, count, j.panel, j.lp, 4 * FROM_H, H, j.z, ls, j.dh, ls)
     if j.dx:
-        first = H * ls
-        zero_floats(j.dh + first, (1 + j.D) * ls // 4)
-        for k in range(1, 1 + j.D):
-            at = 0
-            while at < used:
-                w = j.panel + 4 * (FROM_H * H + SLOTS * k)
-                c = j.dh + first + k * ls + at
-                at += VB * input_rows((used - at) // VB, who, count, w, j.lp, j.z + at, ls, c, ls)
+        to = j.dh + (H + 1) * ls
+        zero_floats(to, j.D * ls // 4)
+        panel = j.panel + 4 * (FROM_H * H + SLOTS)
+        product_inputs(used, who, count, panel, j.lp, 4 * SLOTS, j.D, j.z, ls, to, ls)
 
 
 @nb.njit(**OPTIONS)
@@ -500,3 +478,89 @@ def gather(jobs, first, last):
         for part in range(OWN):
             sum_floats(new, j.d_own + 4 * part * H, j.own_sum + 4 * part * j.units, H)
         sum_clocks(j, new)
+
+
+@nb.njit(**OPTIONS)
+def stream_products(j, row, n):
+    """The products of n open units of one row: whole rows of torch's weights times its states and input."""
+    H, D, units = j.H, j.D, j.units
+    size, source = 4 * units, j.x + 4 * row * D
+    symbol = iload(j.symbols + 8 * row) if j.symbols else nb.intp(0)
+    for i in range(n):
+        unit = iload(j.who + 8 * i)
+        dots(j.weight_hh + 4 * unit * H, 4 * H * H, j.flat, H, j.z + 4 * i, size)
+        for g in range(BLOCKS_OF_ROWS):
+            place, value = g * H + unit, F(0.0)
+            if j.symbols:
+                value = fload(j.weight_ih + 4 * (place * D + symbol))
+            else:
+                for d in range(D):
+                    value += fload(j.weight_ih + 4 * (place * D + d)) * fload(source + 4 * d)
+            if j.bias_ih:
+                value += fload(j.bias_ih + 4 * place)
+            fstore(j.z + (BLOCKS_OF_ROWS + g) * size + 4 * i, value)
+            if j.bias_hh:
+                at = j.z + g * size + 4 * i
+                fstore(at, fload(at) + fload(j.bias_hh + 4 * place))
+
+
+@nb.njit(**OPTIONS)
+def stream_gather(j, n):
+    """Copy the states and own parameters of n open units one beside the other."""
+    size = 4 * j.units
+    for i in range(n):
+        unit = iload(j.who + 8 * i)
+        fstore(j.c + 4 * i, fload(j.flat + 4 * unit))
+        for part in range(STATES - 1):
+            fstore(j.c + (part + 1) * size + 4 * i, fload(j.flat + (part + 1) * j.lf + 4 * unit))
+        for part in range(OWN):
+            fstore(j.s + part * size + 4 * i, fload(j.own + part * size + 4 * unit))
+
+
+@nb.njit(**OPTIONS)
+def stream_scatter(j, n):
+    """Copy the new states of n open units back."""
+    for i in range(n):
+        unit = iload(j.who + 8 * i)
+        for part in range(STATES):
+            fstore(j.flat + part * j.lf + 4 * unit, fload(j.c + 4 * part * j.units + 4 * i))
+
+
+@nb.njit(**OPTIONS)
+def stream_row(j, r):
+    """All steps of one row of the batch: units lie in the lanes, and only open ones are gathered there."""
+    H, row = j.H, row_of(j, r)
+    zero_floats(j.flat, STATES * j.lf // 4)
+    if j.state:
+        for part in range(STATES):
+            copy_floats(j.flat + part * j.lf, j.state + part * j.state_part + 4 * row * H, H)
+    for t in range(iload(j.length + 8 * r)):
+        n = schedule_step(j, dload(j.times + 8 * t), nb.intp(0))
+        if n > 0:
+            stream_products(j, t * j.B + row, n)
+            stream_gather(j, n)
+            stream_pointwise(j, n)
+            stream_scatter(j, n)
+        to = 4 * (t * j.B + row) * H
+        if j.outputs:
+            copy_floats(j.outputs + to, j.flat, H)
+        if j.states:
+            for part in range(STATES - 1):
+                copy_floats(j.states + 4 * part * j.T * j.B * H + to, j.flat + (part + 1) * j.lf, H)
+    for part in range(STATES):
+        copy_floats(j.last + part * j.state_part + 4 * row * H, j.flat + part * j.lf, H)
+
+
+@nb.njit(ENTRY, cache=True, **FAST)
+def stream(jobs, first, last):
+    """Run the units first … last − 1 forward row by row, with weights as they are: for few rows."""
+    flush_denormals(jobs[first].modes)
+    for u in range(first, last):
+        j = jobs[u]
+        zero_floats(j.z, 2 * BLOCKS_OF_ROWS * j.units)
+        zero_floats(j.c, STATES * j.units)
+        zero_floats(j.s, OWN * j.units)
+        zero_floats(j.opening, j.units)
+        for r in range(j.rows):
+            stream_row(j, r)
+    restore_modes(jobs[first].modes)

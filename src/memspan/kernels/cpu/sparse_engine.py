@@ -18,10 +18,11 @@ from memspan.kernels.cpu import cache, engine, memory, threads
 from memspan.kernels.cpu.engine import Given, Plan
 from memspan.kernels.cpu.generate_sparse import kept, sparse_text
 from memspan.kernels.cpu.jobs import records
-from memspan.kernels.cpu.sparse_jobs import FIELDS
+from memspan.kernels.cpu.sparse_jobs import FIELDS, PLACE
 from memspan.kernels.cpu.spec import Spec, round_up
 
 FLOATS = 4
+STREAM_PART = 4  # rows fill so small a part of the lanes at most where they run one by one
 
 
 def module(spec: Spec) -> ModuleType:
@@ -51,19 +52,26 @@ class Schedule:
 
     def places(self) -> dict[str, tuple[int, int]]:
         """Return field → (address, bytes from one replica to the next)."""
-        arrays = {"ends": self.ends, "who": self.who, "opening": self.opening, "slope": self.slope}
+        arrays: dict[str, np.ndarray | None] = {
+            "ends": self.ends,
+            "who": self.who,
+            "opening": self.opening,
+            "slope": self.slope,
+        }
         return {name: (a.ctypes.data, a.strides[0]) for name, a in arrays.items() if a is not None}
 
 
 class _Table:
     """A job table that is being filled."""
 
+    order: np.ndarray
+
     def __init__(self, plan: Plan, units: int) -> None:
         self.rows = np.zeros((units, len(FIELDS)), np.int64)
 
     def put(self, field: str, values: Any) -> None:
         """Write a field of every unit."""
-        self.rows[:, FIELDS.index(field)] = values
+        self.rows[:, PLACE[field]] = values
 
     def put_all(self, places: dict[str, tuple[int, int]], replica: np.ndarray) -> None:
         """Write addresses that differ by replica."""
@@ -117,13 +125,38 @@ def _scratch(plan: Plan, most: int, backward: bool, above: bool, flat: bool) -> 
     if not backward:
         kinds = 1 + z.states
         return sizes | {
-            "s": rows * z.lanes, "c": z.states * H * z.lanes, "flat": kinds * plan.rows * z.flat if flat else 0
+            "s": rows * z.lanes, "c": z.states * H * z.lanes,
+            "flat": kinds * plan.rows * z.flat if flat else 0,
         }  # fmt: skip
     return sizes | {
         "dh": rows * z.lanes, "dc": z.states * H * z.lanes, "flat": plan.rows * z.flat,
         "above": (1 + z.states) * plan.rows * H if above else 0,
         "own_sum": plan.spec.own * plan.spec.units(H), "d_opening": 0,
     }  # fmt: skip
+
+
+def streams(plan: Plan) -> bool:
+    """Whether a call goes row by row: nothing is kept, and rows are too few to fill the lanes."""
+    return not plan.keep and plan.spec.lanes // STREAM_PART >= plan.B
+
+
+def _stream(plan: Plan, given: Given, tensors: dict[str, Tensor | None]) -> None:
+    """Run forward row by row; every row finds its openings as it goes."""
+    units, table = plan.R * plan.tiles, _unit_table(plan, given, tensors)
+    H, s = plan.spec.units(plan.H), plan.spec
+    blocks, states = len(set(s.gate)), 1 + len(s.carried)
+    table.put("lf", FLOATS * (H + 16))
+    sizes = {
+        "modes": 16, "lane": 8 * s.lanes, "who": 2 * H, "opening": H, "z": 2 * blocks * H, "c": states * H,
+        "s": s.own * H, "flat": states * (H + 16),
+    }  # fmt: skip
+    shares = threads.share(units, torch.get_num_threads() if plan.T * units * plan.H > 1e6 else 1)
+    places, share_bytes = engine.offsets(sizes)
+    of_share = np.repeat(np.arange(len(shares)), [last - first for first, last in shares]) * share_bytes
+    with memory.borrowed(len(shares) * share_bytes, engine.poison) as scratch:
+        for name, place in places.items():
+            table.put(name, scratch + of_share + place)
+        threads.run(functools.partial(module(s).stream, table.jobs()), shares)
 
 
 def _given(plan: Plan, given: Given) -> dict[str, tuple[int, int]]:
@@ -136,6 +169,25 @@ def _given(plan: Plan, given: Given) -> dict[str, tuple[int, int]]:
     return made
 
 
+def _unit_table(plan: Plan, given: Given, tensors: dict[str, Tensor | None]) -> _Table:
+    """Return a job table of every unit of work with what the call brings and wants."""
+    unit = np.arange(plan.R * plan.tiles)
+    replica = unit // plan.tiles
+    table = _Table(plan, len(unit))
+    table.facts(plan)
+    table.put("replica", replica)
+    table.put_all(_given(plan, given), replica)
+    table.order = plan.order if given.lengths is None else engine.order_of(plan, given.lengths)
+    table.put("order", table.order.ctypes.data + unit * 16 * plan.rows)
+    table.put("length", table.order.ctypes.data + unit * 16 * plan.rows + 8 * plan.rows)
+    table.put("rows", engine.rows_of(plan, unit))
+    strides = engine.strides_of(plan)
+    for name, tensor in tensors.items():
+        if tensor is not None and tensor.numel():
+            table.put(name, tensor.data_ptr() + replica * strides[name])
+    return table
+
+
 def _run(
     plan: Plan,
     given: Given,
@@ -146,19 +198,8 @@ def _run(
 ) -> None:
     """Run a pass over every unit of work."""
     units, kernel = plan.R * plan.tiles, module(plan.spec)
-    table, unit = _Table(plan, units), np.arange(units)
-    replica = unit // plan.tiles
-    table.facts(plan)
-    table.put("replica", replica)
-    table.put_all(_given(plan, given) | found.places(), replica)
-    order = plan.order if given.lengths is None else engine.order_of(plan, given.lengths)
-    table.put("order", order.ctypes.data + unit * 16 * plan.rows)
-    table.put("length", order.ctypes.data + unit * 16 * plan.rows + 8 * plan.rows)
-    table.put("rows", engine.rows_of(plan, unit))
-    strides = engine.strides_of(plan)
-    for name, tensor in tensors.items():
-        if tensor is not None and tensor.numel():
-            table.put(name, tensor.data_ptr() + replica * strides[name])
+    table, unit = _unit_table(plan, given, tensors), np.arange(units)
+    table.put_all(found.places(), unit // plan.tiles)
     if plan.keep and saved.numel():
         table.put("saved", saved.data_ptr() + unit * FLOATS * saved.shape[-1])
     work = 2.0 * (1 + 2 * backward) * found.ends[:, -1].sum() * plan.B * plan.spec.from_h * plan.H
@@ -197,10 +238,14 @@ def run_forward(plan: Plan, given: Given, outputs: bool, states: bool) -> tuple[
     carried = made(R, len(s.carried), T, B, H) if states else torch.empty(0)
     last = engine.buffer(1 + len(s.carried), R, B, H)
     given = engine.padded(plan, given)
+    tensors = {"outputs": out if outputs else None, "last": last, "states": carried if states else None}
+    if streams(plan):
+        if R * B:
+            _stream(plan, given, tensors)
+        return out, last, carried, torch.empty(R, plan.tiles, 0)
     found = Schedule(plan, given, slopes=False)
     saved = engine.buffer(R, plan.tiles, _sizes(plan).saved(plan, found.count))
     if R * B:
-        tensors = {"outputs": out if outputs else None, "last": last, "states": carried if states else None}
         _run(plan, given, found, tensors, saved, backward=False)
     return out, last, carried, saved
 

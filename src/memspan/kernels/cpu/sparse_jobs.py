@@ -27,6 +27,7 @@ FIELDS = (
     # and over the tiles of this replica, in torch's layout
     "d_weight_ih", "d_weight_hh", "d_bias_ih", "d_bias_hh", "d_own", "d_clocks",
 )  # fmt: skip
+PLACE = {name: place for place, name in enumerate(FIELDS)}
 
 
 def jobs_type() -> object:

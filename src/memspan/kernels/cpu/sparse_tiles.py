@@ -1,4 +1,4 @@
-"""Register tiles of the sparse time gate: batch rows in the lanes, one open unit's weights spread over them."""
+"""Register tiles of the sparse time gate: batch rows in the lanes, a unit's weights spread over them."""
 
 from __future__ import annotations
 
