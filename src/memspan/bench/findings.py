@@ -76,18 +76,27 @@ class Findings:
             OutputError: the folder cannot be made or written.
         """
         page = {"machine": dict(self.machine), "others": self.others, "rows": self.rows}
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            new = folder / f"{FILE}.new"
-            new.write_text(_text(page), encoding="utf-8")
-            os.replace(new, folder / FILE)
-        except OSError as error:
-            raise OutputError(
-                f"--out {folder}: cannot be written ({error.strerror}); choose another folder"
-            ) from None
+        write_whole(folder, FILE, as_text(page))
 
 
-def _text(page: Mapping[str, Any]) -> str:
+def write_whole(folder: Path, name: str, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        OutputError: the folder cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        new = folder / f"{name}.new"
+        new.write_text(text, encoding="utf-8")
+        os.replace(new, folder / name)
+    except OSError as error:
+        raise OutputError(
+            f"--out {folder}: cannot be written ({error.strerror}); choose another folder"
+        ) from None
+
+
+def as_text(page: Mapping[str, Any]) -> str:
     """Return JSON with one row a line, so that a change shows where it is."""
     head = json.dumps({k: v for k, v in page.items() if k != "rows"}, indent=1, ensure_ascii=False)
     rows = ",\n".join(f"  {json.dumps(row, ensure_ascii=False)}" for row in page["rows"])
