@@ -3,6 +3,8 @@ from made_up import made_up_study
 
 from memspan.ledger import Measurement
 from memspan.probes import PROBES, Probe
+from memspan.report import build
+from memspan.report.figures import FIGURES
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +27,9 @@ def full_study():
 def answers():
     """What every probe of the equations answers, from fewer cases than it is asked about."""
     return [Measurement(Probe(name).flat(), PROBES.resolve(name)(60, 0), {}) for name in PROBES]
+
+
+@pytest.fixture
+def few_figures(monkeypatch):
+    """Draw three figures in the place of all, where a test is not about figures."""
+    monkeypatch.setattr(build, "FIGURES", {id: FIGURES[id] for id in ("fig1b", "fig4b", "fig-adam")})

@@ -33,6 +33,8 @@ class Reproduce:
     """Print every id: its sentence, its verdict so far, the command that regenerates it; train nothing."""
     source: Annotated[Path | None, tyro.conf.arg(name="from")] = None
     """Take runs and answers from this folder of results; train nothing."""
+    train: bool = True
+    """Train and measure what is missing; --no-train takes what the ledger holds."""
     publish: Path | None = None
     """Also write the results into this folder: a Parquet file an experiment, answers, verdicts, sha256."""
     options: tyro.conf.OmitArgPrefixes[SweepOptions] = field(default_factory=SweepOptions)
@@ -82,8 +84,9 @@ class Reproduce:
         from memspan.probes import measure_missing
 
         with open_ledger(self.options) as ledger:
-            train_missing(wanted.runs, ledger, self.options)
-            measure_missing(wanted.probes, ledger)
+            if self.train:
+                train_missing(wanted.runs, ledger, self.options)
+                measure_missing(wanted.probes, ledger)
             yield ledger
 
     def _publish(self, ledger: Ledger, whole: Preset, report: Path) -> None:

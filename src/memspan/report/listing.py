@@ -13,7 +13,6 @@ from memspan.report.shipped import shipped
 from memspan.report.tables import TABLES, Table
 from memspan.study import Preset
 
-
 EXHIBITS: dict[str, Panel | Table] = {**FIGURES, **TABLES}
 
 
@@ -51,5 +50,11 @@ def _states(evidence: Evidence) -> dict[str, str]:
         found[id] = f"{verdict.word} ({told})"
     for id, exhibit in EXHIBITS.items():
         shown = evidence.shown(exhibit)
-        found[id] = "drawn without runs" if shown == () else f"{len(shown)} runs" if shown else "no runs yet"
+        found[id] = "nothing to show yet" if shown is None else _made_of(exhibit, len(shown))
     return found
+
+
+def _made_of(exhibit: Panel | Table, count: int) -> str:
+    if not exhibit.from_runs:
+        return "from the equations"
+    return f"from {count} run{'s' * (count != 1)}"

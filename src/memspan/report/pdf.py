@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import matplotlib as mpl
+import typst
 
 from memspan.errors import LedgerError
 
@@ -19,8 +20,6 @@ def write_pdf(source: str, folder: Path) -> Path:
     Raises:
         LedgerError: Typst refuses the source.
     """
-    import typst
-
     fonts = str(Path(mpl.get_data_path(), "fonts", "ttf"))
     try:
         made = typst.compile(  # type: ignore[misc]
