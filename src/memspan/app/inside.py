@@ -164,13 +164,13 @@ def tab(folder: Path) -> None:
         try:
             return show(folder, name, typed)
         except MemspanError as error:
-            raise gr.Error(str(error), duration=None) from None
+            raise gr.Error(str(error), duration=None, print_exception=False) from None
 
     def api(name: str, typed: str) -> dict[str, Any]:
         try:
             seen = look(folder, name, typed)
         except MemspanError as error:
-            raise gr.Error(str(error)) from None
+            raise gr.Error(str(error), print_exception=False) from None
         return {
             part: {k: v.tolist() for k, v in getattr(seen, part).items()} for part in ("gradients", "gates")
         }

@@ -125,7 +125,7 @@ def tab(folder: Path) -> None:
         try:
             yield from write(folder, *values)
         except MemspanError as error:
-            raise gr.Error(str(error), duration=None) from None
+            raise gr.Error(str(error), duration=None, print_exception=False) from None
 
     wishes = [name, prompt, one, two, top_p, seed, length]
     start.click(go, wishes, texts, api_name="compare", show_progress="hidden")
@@ -137,6 +137,6 @@ def tab(folder: Path) -> None:
         try:
             return written(folder, model, prompt, temperature, top_p, seed, length)
         except MemspanError as error:
-            raise gr.Error(str(error)) from None
+            raise gr.Error(str(error), print_exception=False) from None
 
     gr.api(api, api_name="write")

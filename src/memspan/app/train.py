@@ -189,7 +189,7 @@ def tab(page: gr.Blocks, folder: Path) -> None:
         try:
             yield from watch(run_of(*values), request.session_hash or "", folder)
         except MemspanError as error:
-            raise gr.Error(str(error), duration=None) from None
+            raise gr.Error(str(error), duration=None, print_exception=False) from None
 
     def leave(request: gr.Request) -> None:
         TRAININGS.stop(request.session_hash or "")
