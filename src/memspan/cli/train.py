@@ -15,6 +15,7 @@ from memspan.cli.progress import bar
 from memspan.config import Recipe, RunConfig
 from memspan.errors import ArgumentError
 from memspan.tasks import TASKS
+from memspan.tasks.task import Task
 
 if TYPE_CHECKING:
     from memspan.ledger import Ledger, RunRecord
@@ -25,9 +26,10 @@ class Train:
     """Train one recipe on one task, a run for every seed; finished runs are never trained twice."""
 
     task: tyro.conf.Positional[str]
-    """The task: palindrome."""
-    length: int
-    """T, digits in a palindrome."""
+    """The task, for instance palindrome, two_sensors, sines or text."""
+    length: int | None = None
+    """How hard it is: T digits of a palindrome, or whatever number makes the task harder; see also memspan
+    sweep, which sets every field of a task."""
     recipe: tyro.conf.OmitArgPrefixes[Recipe] = field(default_factory=Recipe)
     seeds: str = "0"
     """Seeds, for instance 0-4 or 1,3,7-9."""
@@ -37,11 +39,7 @@ class Train:
 
     def run(self) -> int:
         """Train what is missing and print a table of every run asked for."""
-        task_class = TASKS.resolve(self.task)
-        if not task_class.symbols:
-            raise ArgumentError(f"task {self.task!r} has real inputs; memspan train serves tasks of symbols")
-        task = task_class(length=self.length)
-        runs = [RunConfig(task, self.recipe, seed) for seed in seeds_of(self.seeds)]
+        runs = [RunConfig(self._task(), self.recipe, seed) for seed in seeds_of(self.seeds)]
         if self.options.dry_run:
             from memspan.cli.estimate import print_estimate
 
@@ -51,6 +49,14 @@ class Train:
             records = [record for run in runs if (record := ledger.get(run.id))]
         print(as_json(records) if self.json else _as_table(records))
         return 0
+
+    def _task(self) -> Task:
+        """Return the task at its difficulty."""
+        axis = TASKS.resolve(self.task).axis
+        if self.length is not None and not axis:
+            raise ArgumentError(f"task {self.task!r} has no length; leave --length out")
+        difficulty = {} if self.length is None else {axis: self.length}
+        return RunConfig.from_flat({"task": self.task, **difficulty}).task
 
 
 def open_ledger(options: SweepOptions) -> Ledger:
