@@ -129,6 +129,13 @@ def test_c33_is_true_where_repetition_moves_the_end_by_a_tenth():
     assert CLAIMS["c33"].verdict(same).word is Word.FAILS
 
 
+def test_a_run_that_diverged_at_once_is_left_out():
+    first = lambda run: {} if run.seed == 0 else {"mean_last_1000": 0.2}  # noqa: E731
+    for id, experiment in (("c14", "rates"), ("c33", "repetition")):
+        verdict = CLAIMS[id].verdict(records(experiment, first, seeds=range(6)))
+        assert {j.share.n for j in verdict.judgements} == {4}
+
+
 def test_variations_change_one_thing_and_share_runs_with_the_study():
     study = {run.id for run in EXPERIMENTS["palindromes"].runs}
     for experiment in VARIATIONS:

@@ -64,6 +64,11 @@ def dips_more(a: RunRecord, b: RunRecord) -> bool | None:
     return None if rates[0] is None or rates[1] is None else rates[0] > rates[1]
 
 
+def has_means(trial: Trial) -> bool:
+    """Return whether every run lasted long enough to have a mean; one may diverge in its first update."""
+    return all("mean_last_1000" in run.metrics for run in trial.values())
+
+
 def _more(trial: Trial) -> bool | None:
     suspect, other = trial.values()
     return dips_more(suspect, other)
@@ -224,6 +229,7 @@ CLAIMS = (
         " report's recipe, with 10,000 steps, forget bias 1, chrono initialisation, and learning rate 1e−2.",
         ("palindromes", "chances"),
         cases=_chances(),
+        applies=has_means,
         true_of=lambda t: not accurate(t["lstm"]),
         measure=lambda t: last(t["lstm"]),
         measured="mean batch accuracy, last 1000 steps",
@@ -237,6 +243,7 @@ CLAIMS = (
         " 0.10 of that at 1e−3. Ten times: true if it is at least 0.90 at T = 75.",
         ("rates",),
         cases=_rates(),
+        applies=has_means,
         true_of=_rate_matters_as_said,
         measure=lambda t: last(t["tenfold"]) if "tenfold" in t else last(t["tenth"]) - last(t["usual"]),
         measured="mean over the last 1000 steps; for a tenth, its difference",
@@ -264,6 +271,7 @@ CLAIMS = (
         ("palindromes",),
         cells=("rnn", "lstm"),
         lengths=EVERY,
+        applies=has_means,
         true_of=lambda t: True,
         measure=gain,
         measured="mean over last 1000 steps, LSTM − RNN",
@@ -276,6 +284,7 @@ CLAIMS = (
         " from that with fresh batches.",
         ("repetition",),
         cases=_repetition(),
+        applies=has_means,
         true_of=lambda t: abs(last(t["eight"]) - last(t["once"])) > CLOSE,
         measure=lambda t: last(t["eight"]) - last(t["once"]),
         measured="mean over last 1000 steps, eight times − fresh",
