@@ -35,6 +35,8 @@ def wheel(tmp_path_factory):
 
 
 def works(python, folder):
+    written = call(python, "-m", "memspan", "text", "complete", "The right of the people", cwd=folder)
+    assert written.startswith("The right of the people to ")
     assert "lstm, float32" in call(python, "-m", "memspan", "doctor", cwd=folder)
     words = "train palindrome --length 5 --steps 20 --seeds 0-1"
     assert call(python, "-m", "memspan", *words.split(), cwd=folder).count("finished") == 2

@@ -64,7 +64,7 @@ def text_marks(seeds: Iterable[int] = range(10), marks: Sequence[int] = MARKS) -
         "text_marks",
         "Text: what a model writes while it learns",
         runs,
-        ("tab2", "c24", "c25"),
+        ("tab2", "fig-text-learning", "c24", "c25"),
         _asked(runs, "text"),
     )
 

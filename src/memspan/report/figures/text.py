@@ -87,7 +87,10 @@ def draw_scale(records: Records) -> Figure:
     axes.set_yscale("log", base=2)
     axes.set_xticks(x, [f"{T:g}" for T in x])
     _label(
-        axes, "Training temperature T", "Spread of the logits over the vocabulary", f"n = {len(every)} seeds"
+        axes,
+        "Training temperature T",
+        "Spread of the logits over the vocabulary",
+        "1 seed" if len(every) == 1 else f"n = {len(every)} seeds",
     )
     axes.legend(fontsize=7.5)
     return figure
