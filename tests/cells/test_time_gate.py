@@ -102,6 +102,32 @@ def test_at_a_kink_the_part_that_begins_there_counts(t, slope):
     assert float(t.grad) == slope
 
 
+@pytest.mark.parametrize(
+    ("cycle", "phi", "slope", "by_ratio"),
+    [(0, 0.0, 1 / 4, 0.0), (3, 0.0, 1 / 4, 0.0), (-2, 0.25, -1 / 4, 2.0), (5, 0.5, 0.01 / 16, 0.0)],
+)
+def test_at_a_kink_every_parameter_has_the_slope_of_that_part(cycle, phi, slope, by_ratio):
+    """τ = 16, s = 3, r = ½: φ = 0 opens, φ = ¼ begins to close, φ = ½ is closed."""
+    t = 3.0 + 16 * (cycle + phi)
+    period, shift, r = (torch.tensor(v, dtype=FLOAT64, requires_grad=True) for v in (16.0, 3.0, 0.5))
+    openness(phase(torch.tensor(t, dtype=FLOAT64), period, shift), r, 0.01).backward()
+    assert float(shift.grad) == -slope
+    assert float(period.grad) == -slope * (t - 3) / 16
+    assert float(r.grad) == by_ratio
+
+
+@often
+@given(st.floats(0, 6).map(lambda e: 10.0**e), ratios, st.floats(-1e9, 1e9), st.floats(-1, 1))
+def test_mean_openness_is_half_the_ratio_at_any_time(period, r, start, shift):
+    """The gate that trains, a cycle from t = start on; its ends are whole cycles apart up to rounding."""
+    n = 20_000
+    t = start + period * (torch.arange(n, dtype=FLOAT64) + 0.5) / n
+    period, shift, ratio = (torch.tensor(v, dtype=FLOAT64) for v in (period, shift, r))
+    k = openness(phase(t, period, shift), ratio)
+    assert float(k.mean()) == pytest.approx(r / 2, rel=2e-3, abs=2 / n)
+    assert float((k > 0).double().mean()) == pytest.approx(r, abs=4 / n)
+
+
 def gated(cell, period, shift, r, leak=0.0, seed=0):
     """A gate and its parameters in float64 with R = 1, the clocks set by hand."""
     gate = TimeGate(cell, leak)

@@ -59,7 +59,7 @@ def test_refusals(tmp_path):
         to_onnx(memspan.GRU(3, 5, replicas=2), path)
     with pytest.raises(ArgumentError, match="one step has no lengths"):
         to_onnx(memspan.GRUCell(3, 5), path, lengths=True)
-    with pytest.raises(KernelRefusal, match="cannot hold the CPU kernel"):
+    with pytest.raises(KernelRefusal, match="cannot hold the cpu kernel"):
         to_onnx(memspan.GRU(3, 5, kernel="cpu"), path)
     with pytest.raises(OutputError, match="cannot be written"):
         to_onnx(memspan.GRUCell(3, 5), tmp_path / "no folder" / "step.onnx")

@@ -184,6 +184,18 @@ def test_each_part_of_a_clock_is_learned_or_frozen(name, form, learned):
     assert set(module.learned) == ({learned} if isinstance(learned, str) else set(learned))
 
 
+@ANY
+@pytest.mark.parametrize("origin", [0.0, -50.0, 1e9])
+@pytest.mark.parametrize("shape", [(T,), (T, B)])
+def test_the_fused_path_reads_every_time_as_the_equations_do(name, origin, shape):
+    layer, x = made(name, kernel="cpu"), torch.randn(T, B, D)
+    twin = made(name, kernel="reference", dtype=torch.float64)
+    twin.load_state_dict(layer.state_dict())
+    clock = origin + torch.rand(shape, dtype=torch.float64).cumsum(0) * 3
+    with torch.no_grad():
+        close(layer(x, times=clock)[0], twin(x.double(), times=clock)[0].float(), 10)
+
+
 def test_clocks_start_as_told():
     period, shift, ratio = memspan.PhasedGRU(D, 4000, periods=(5.0, 50.0), open_ratio=0.2).clocks()
     assert (period.min() >= 5 * (1 - 1e-6), period.max() <= 50 * (1 + 1e-6)) == (True, True)

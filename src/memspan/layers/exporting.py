@@ -30,10 +30,10 @@ def unroll_by_scan(
     """Do what ``memspan.kernels.unroll`` does, as one ``scan``; shapes as there.
 
     Raises:
-        KernelRefusal: the CPU kernel was asked for.
+        KernelRefusal: a kernel of this package was asked for.
     """
-    if kernel == "cpu":
-        raise KernelRefusal("an exported program cannot hold the CPU kernel; take kernel='auto'")
+    if kernel not in ("auto", "reference"):
+        raise KernelRefusal(f"an exported program cannot hold the {kernel} kernel; take kernel='auto'")
     if state is None:
         state = cell.initial_state(x.shape[0], x.shape[2], like=x)
     given = _steps(x, times, lengths, resets)

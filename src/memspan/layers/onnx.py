@@ -57,8 +57,8 @@ def to_onnx(layer: Recurrent | OneStep, path: str | Path, *, lengths: bool = Fal
     _require_extra()
     if isinstance(layer, Recurrent) and layer.replicas is not None:
         raise ArgumentError("a layer with replicas is not exported; export one replica's weights")
-    if isinstance(layer, Recurrent) and layer.kernel == "cpu":
-        raise KernelRefusal("an exported program cannot hold the CPU kernel; take kernel='auto'")
+    if isinstance(layer, Recurrent) and layer.kernel not in ("auto", "reference"):
+        raise KernelRefusal(f"an exported program cannot hold the {layer.kernel} kernel; take kernel='auto'")
     if isinstance(layer, OneStep) and lengths:
         raise ArgumentError("one step has no lengths; export the layer instead")
     graph = _Graph(copy.deepcopy(layer).eval().requires_grad_(False), lengths)

@@ -42,7 +42,8 @@ class Recurrent(nn.Module):
         dropout: share of the outputs between two layers set to zero in training; none after the last layer.
         bidirectional: a second set of weights reads every row from its end.
         replicas: R independent layers of equal shape in one.
-        kernel: ``"auto"``, ``"reference"`` or ``"cpu"``; ``choice()`` says which serves and why.
+        kernel: ``"auto"``, ``"reference"``, ``"cpu"``, or ``"sparse"``, which under a time gate computes open
+            units only; ``choice()`` says which serves and why.
         init: ``"torch"`` (uniform on ±1/√H, the very weights ``torch.nn`` draws under the same
             ``torch.manual_seed``), xavier_normal, xavier_uniform, orthogonal or identity (with zero biases).
         forget_bias: the forget gate's total bias at the start, ``bias_ih`` + ``bias_hh``.
@@ -149,8 +150,9 @@ class Recurrent(nn.Module):
         return Stream(self, hx)
 
     def choice(self) -> Choice:
-        """Return the kernel that serves this layer's weights, and why."""
-        return choose(self.cell, dtype=self.weight.dtype, device=self.weight.device, kernel=self.kernel)
+        """Return the kernel that serves this layer's weights in its present mode, and why."""
+        cell = self.cell if self.training else self.cell.in_evaluation()
+        return choose(cell, dtype=self.weight.dtype, device=self.weight.device, kernel=self.kernel)
 
     def extra_repr(self) -> str:
         """Return the arguments that are not at their default, as ``torch.nn`` prints them."""
