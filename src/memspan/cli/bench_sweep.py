@@ -22,7 +22,7 @@ class BenchSweep:
 
     runs: int = 200
     """Runs of the sweep: half rnn, half lstm, of 32 units on palindromes of 10 digits."""
-    steps: int = 1500
+    steps: int = 500
     """Training steps of each run."""
     ray: bool = False
     """Time the Ray engine on this machine too."""
