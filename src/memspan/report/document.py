@@ -141,7 +141,7 @@ def render(page: Page, form: Literal["html", "typ"]) -> str:
         _environment(False).get_template("report.md.j2").render(n=page.tokens, page=page, word=_words(page))
     )
     body = list(_placed(blocks(prose), page))
-    colours = dark_colours(sorted({int(row["length"]) for row in page.lengths}))
+    colours = dark_colours()
     return (
         _environment(form == "html")
         .get_template(f"report.{form}.j2")

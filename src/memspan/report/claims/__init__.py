@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 
-from memspan.report.claims.awaited import AWAITED, AwaitedClaim
 from memspan.report.claims.claim import Claim, LengthClaim, SeedClaim, TrialClaim
 from memspan.report.claims.identity import IdentityClaim
 from memspan.report.claims.share import ShareClaim
@@ -15,18 +14,15 @@ MODULES = ("equations", "events", "gate", "gradients", "palindromes", "saving", 
 
 
 def _every() -> dict[str, Claim]:
-    delivered = [claim for name in MODULES for claim in importlib.import_module(f"{__name__}.{name}").CLAIMS]
-    ids = {claim.id for claim in delivered}
-    claims: list[Claim] = [*delivered, *(claim for claim in AWAITED if claim.id not in ids)]
+    modules = [importlib.import_module(f"{__name__}.{name}") for name in MODULES]
+    claims: list[Claim] = [claim for module in modules for claim in module.CLAIMS]
     return {claim.id: claim for claim in sorted(claims, key=lambda claim: claim.id)}
 
 
 CLAIMS: dict[str, Claim] = _every()
 
 __all__ = [
-    "AWAITED",
     "CLAIMS",
-    "AwaitedClaim",
     "Claim",
     "IdentityClaim",
     "Judgement",

@@ -17,6 +17,8 @@ CELL_MARKERS = {"rnn": "s", "lstm": "o"}
 CELL_NAMES = {"rnn": "Vanilla RNN", "lstm": "LSTM"}
 THIRD = "#7a3e9d"
 """Of whatever stands beside RNN and LSTM."""
+MOST_SHADES = 16
+"""Lengths, or whatever is in order, that one figure shows at most."""
 LENGTH_LABEL = "Palindrome length T (digits)"
 
 DARK = {
@@ -85,10 +87,13 @@ def length_colours(lengths: Sequence[int], *, dark: bool = False) -> dict[int, s
     return {T: mpl.colors.to_hex(mpl.colormaps["viridis"](s)) for T, s in zip(lengths, shades, strict=True)}
 
 
-def dark_colours(lengths: Sequence[int]) -> dict[str, str]:
+def dark_colours() -> dict[str, str]:
     """Return colour on light → colour on dark, for every colour the figures use."""
-    light, dark = length_colours(lengths), length_colours(lengths, dark=True)
-    return DARK | {light[T]: dark[T] for T in lengths}
+    found = dict(DARK)
+    for count in range(1, MOST_SHADES + 1):
+        light, dark = (length_colours(range(count), dark=look) for look in (False, True))
+        found |= {light[k]: dark[k] for k in range(count)}
+    return found
 
 
 def accuracy_axis(axes: Axes, label: str) -> None:
