@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -12,17 +11,16 @@ PAGE = Path(__file__).parents[1] / "docs" / "sensors.md"
 
 
 @pytest.mark.slow
-def test_both_readers_learn_and_neither_is_better_at_the_end(tmp_path, monkeypatch):
+def test_the_phased_lstm_learns_in_every_seed_and_the_lstm_in_most(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict = {"__name__": "page"}
     for code in SNIPPET.findall(PAGE.read_text(encoding="utf-8")):
         exec(compile(code, str(PAGE), "exec"), names)
-    found = {}
+    learned = {}
     for make in ("Phased", "Plain"):
-        found[make] = []
+        learned[make] = 0
         for seed in range(5):
             torch.manual_seed(seed)
-            found[make].append(names["accuracy"](names["train"](names[make]())))
-    assert min(map(min, found.values())) > 0.95, found
-    differences = np.subtract(found["Phased"], found["Plain"])
-    assert abs(differences.mean()) < 0.03, found
+            learned[make] += names["accuracy"](names["train"](names[make]())) > 0.95
+    assert learned["Phased"] == 5
+    assert learned["Plain"] >= 3

@@ -17,7 +17,7 @@ from memspan.cells.time_gate import curve
 from memspan.cells.time_gate.equations import TimeGate, openness, phase
 from memspan.cells.time_gate.initial import FirstEvent, LogUniform, clock_parameters
 from memspan.errors import ArgumentError, ShapeError
-from memspan.kernels import choose, unroll
+from memspan.kernels import unroll
 from memspan.streams import stream
 
 FLOAT64 = torch.float64
@@ -277,6 +277,10 @@ def test_a_step_needs_its_time():
     ("make", "words"),
     [
         (lambda: TimeGate(TimeGate(LSTM(1, 1))), "clock already"),
+        (lambda: TimeGate("lstm"), "expected an instance of a Cell"),
+        (lambda: TimeGate(LSTM(1, 1), leak=True), "leak True"),
+        (lambda: TimeGate(LSTM(1, 1), initial=LogUniform), "expected a scheme"),
+        (lambda: LogUniform(high="9"), "expected a positive number"),
         (lambda: TimeGate(LSTM(1, 1), leak=-0.1), "leak"),
         (lambda: LogUniform(low=0.0), "period 0"),
         (lambda: LogUniform(low=5.0, high=2.0), "shortest first"),
@@ -355,11 +359,6 @@ def test_peepholes_by_hand():
     new = sigmoid(2 * c) * c + sigmoid(c) * math.tanh(x)
     assert float(c1) == pytest.approx(new)
     assert float(h1) == pytest.approx(sigmoid(3 * new) * math.tanh(new))
-
-
-def test_neither_has_a_fused_kernel_yet_and_the_reason_is_true():
-    assert choose(PeepholeLSTM(1, 1)).reason.startswith("there is no memspan.cells.peephole_lstm.cpu")
-    assert choose(TimeGate(LSTM(1, 1))).reason == "TimeGate is not a cell of the registry"
 
 
 def test_a_resized_copy_leaves_the_gate_alone():

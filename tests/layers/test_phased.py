@@ -254,8 +254,12 @@ WRONG = {
     "order": ({"periods": (9, 1)}, ArgumentError, "shortest first"),
     "period": ({"periods": (0, 1)}, ArgumentError, "period 0: expected a positive number"),
     "ratio": ({"open_ratio": 1.5}, ArgumentError, "open ratio 1.5: expected above 0 and at most 1"),
-    "leak": ({"leak": -0.1}, ArgumentError, "leak -0.1: expected 0 … 1"),
-    "leak's type": ({"leak": None}, ArgumentError, "leak=None: expected a number"),
+    "period's type": ({"periods": ("1", 9)}, ArgumentError, "expected a positive number"),
+    "ratio's type": ({"open_ratio": "5%"}, ArgumentError, "open ratio '5%': expected above 0"),
+    "scheme": ({"initial": "first_event"}, ArgumentError, "initial='first_event': expected a scheme"),
+    "a scheme's class": ({"initial": memspan.FirstEvent}, ArgumentError, "FirstEvent'>: expected a scheme"),
+    "leak": ({"leak": -0.1}, ArgumentError, "leak -0.1: expected a number in 0 … 1"),
+    "leak's type": ({"leak": None}, ArgumentError, "leak None: expected a number"),
     "both": (
         {"periods": (1, 9), "initial": memspan.FirstEvent()}, ArgumentError, "sets every clock; leave periods"
     ),

@@ -23,8 +23,6 @@ def gated(
     cell: Cell, periods: Periods, open_ratio: float | None, initial: Scheme | None, leak: float
 ) -> TimeGate:
     """Return a cell under a time gate whose clocks start as told."""
-    if isinstance(leak, bool) or not isinstance(leak, (int, float)):
-        raise ArgumentError(f"leak={leak!r}: expected a number in 0 … 1")
     return TimeGate(cell, leak, scheme_of(periods, open_ratio, initial))
 
 

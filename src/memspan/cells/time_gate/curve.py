@@ -28,6 +28,8 @@ def check_gate(period: Values, open_ratio: Values, shift: Values = 0.0, leak: Va
         ("shift", shift, np.isfinite, "a finite number"),
         ("leak", leak, lambda v: (v >= 0) & (v <= 1), "0 … 1"),
     ):
+        if np.asarray(value).dtype.kind not in "iuf":
+            raise ArgumentError(f"{name} {value!r}: expected {expected}")
         given = np.asarray(value, dtype=np.float64)
         if not np.all(fits(given)):
             wrong = given[~fits(given)].flat[0]

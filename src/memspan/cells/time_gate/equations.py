@@ -60,10 +60,7 @@ class TimeGate(Cell):
     name = "time_gate"
 
     def __init__(self, cell: Cell, leak: float = LEAK, initial: Scheme | None = None) -> None:
-        if isinstance(cell, TimeGate):
-            raise ArgumentError(f"{cell!r} has a clock already; put the gate around a plain cell")
-        if not 0 <= leak <= 1:
-            raise ArgumentError(f"leak {leak!r}: expected 0 … 1")
+        _check(cell, leak, initial)
         self.cell, self.leak, self.initial = cell, float(leak), initial or LogUniform()
         super().__init__(cell.input_size, cell.hidden_size, cell.biases)
         self.gates, self.states = cell.gates, cell.states
@@ -116,7 +113,7 @@ class TimeGate(Cell):
         """
         if time is None:
             raise ArgumentError(
-                f"{self!r} needs the time of the step; unroll() counts 0, 1, 2, … if not told"
+                f"{self!r} needs the time of the step; layers and unroll() count 0, 1, 2, … if not told"
             )
         check_times(time)
         new, k = self.cell.step(p, x, state), self.openness(p, time)
@@ -140,6 +137,18 @@ class TimeGate(Cell):
     def clocks_of(self, p: Parameters) -> tuple[Tensor, Tensor, Tensor]:
         """Return periods τ, shifts s and open ratios r, (..., H) each, in float64."""
         return p["log_period"].double().exp(), p["shift"].double(), p["open_logit"].double().sigmoid()
+
+
+def _check(cell: object, leak: object, initial: object) -> None:
+    """Refuse what is no gate: around no plain cell, with a leak that is no share, or clocks nobody draws."""
+    if not isinstance(cell, Cell):
+        raise ArgumentError(f"cell is {cell!r}; expected an instance of a Cell, for instance LSTM(3, 5)")
+    if isinstance(cell, TimeGate):
+        raise ArgumentError(f"{cell!r} has a clock already; put the gate around a plain cell")
+    if isinstance(leak, bool) or not isinstance(leak, (int, float)) or not 0 <= leak <= 1:
+        raise ArgumentError(f"leak {leak!r}: expected a number in 0 … 1")
+    if initial is not None and (isinstance(initial, type) or not hasattr(initial, "draw")):
+        raise ArgumentError(f"initial={initial!r}: expected a scheme, for instance FirstEvent(2.0, 400.0)")
 
 
 def phase(time: Tensor, period: Tensor, shift: Tensor) -> Tensor:
