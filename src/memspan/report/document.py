@@ -13,7 +13,16 @@ from memspan.report.claims import CLAIMS, Claim, SeedClaim, Verdict, Word
 from memspan.report.figures import FIGURES
 from memspan.report.figures.save import for_page, variable
 from memspan.report.figures.style import dark_colours
-from memspan.report.markup import Block, blocks, math_html, math_typst, quoted, to_html, to_typst
+from memspan.report.markup import (
+    Block,
+    blocks,
+    math_html,
+    math_typst,
+    quoted,
+    scripted,
+    to_html,
+    to_typst,
+)
 from memspan.report.numbers import between, cell_text, estimate, number, scientific, share, tied
 from memspan.report.shipped import Shipped, shipped
 from memspan.report.tables import TABLES
@@ -63,6 +72,16 @@ class ClaimView:
         if v.value is None or v.n is None:
             return ""
         return tied(self.claim.told(v))
+
+    @property
+    def sentence(self) -> str:
+        """The sentence, in the prose's markup."""
+        return scripted(self.claim.sentence)
+
+    @property
+    def why(self) -> str:
+        """What the verdict says beside its word, in the prose's markup."""
+        return scripted(tied(self.verdict.detail))
 
     @property
     def value(self) -> str:

@@ -20,6 +20,8 @@ MARKS = re.compile(
     re.DOTALL,
 )
 SCRIPTS = re.compile(r"([_^])(?:\{([^}]*)\}|(.))")
+NAMED = re.compile(r"\b(d?[A-Za-z])_([A-Za-z]{1,3})\b")
+"""A letter with an index, as in W_hh, where it is written plainly."""
 LETTERS = re.compile(r"[A-Za-zα-ωφτ]+")
 WORDS = ("diag", "softmax", "tanh", "mod", "log", "max", "sigmoid")
 """Letters in mathematics that are set upright."""
@@ -67,6 +69,16 @@ def _inline(text: str, plain: Callable[[str], str], marked: Callable[[str, re.Ma
         made += [plain(text[end : match.start()]), marked(str(match.lastgroup), match)]
         end = match.end()
     return "".join([*made, plain(text[end:])])
+
+
+def scripted(text: str) -> str:
+    """Return a plain text in the markup: its letters with an index become mathematics.
+
+    Example:
+        >>> scripted("the recursion for W_hh")
+        'the recursion for $W_{hh}$'
+    """
+    return NAMED.sub(r"$\1_{\2}$", text)
 
 
 def to_html(text: str) -> str:
