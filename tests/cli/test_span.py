@@ -8,7 +8,10 @@ import pytest
 
 from memspan.cli import main
 
-TINY = ("--steps", 40, "--hidden", 8, "--batch", 8, "--shortest", 4, "--longest", 8, "--seeds", "0-1")
+TINY = (
+    *("--steps", 40, "--hidden", 8, "--batch", 8, "--shortest", 4, "--longest", 8, "--seeds", "0-1"),
+    *("--kernel", "reference", "--workers", 1),  # nothing to compile
+)
 
 
 @pytest.fixture(scope="module")
