@@ -1,5 +1,6 @@
 """A real Ray cluster of two nodes on this machine; one of them is killed while it trains."""
 
+import signal
 from collections import Counter
 
 import pytest
@@ -8,7 +9,7 @@ from sweep_stories import content, runs
 from memspan.ledger import Ledger
 from memspan.ledger.events import Checkpoint, Finished, Started
 from memspan.sweep.local import LocalEngine
-from memspan.sweep.run import sweep
+from memspan.sweep.run import InterruptedSweepError, sweep
 
 ray = pytest.importorskip("ray", reason="Ray is not installed; run: pip install 'memspan[ray]'")
 pytestmark = pytest.mark.filterwarnings(
@@ -76,3 +77,17 @@ def test_a_killed_node_loses_nothing_and_nothing_runs_twice(cluster, tmp_path, s
     with Ledger.open(tmp_path / "here") as ledger:
         sweep(wanted, ledger, LocalEngine(workers=2))
     assert content(tmp_path / "ray") == content(tmp_path / "here")
+
+
+@pytest.mark.slow
+def test_a_gentle_stop_reaches_every_machine(cluster, tmp_path):
+    from memspan.sweep.cluster import RayEngine
+
+    wanted = runs(2, steps=100_000)
+    witness = Witness(lambda: signal.raise_signal(signal.SIGINT), lambda seen: all_begun(seen, 2))
+    with Ledger.open(tmp_path / "ray") as ledger:
+        engine = RayEngine(ledger.files, address=cluster.address, workers=2)
+        with pytest.raises(InterruptedSweepError, match="2 runs left"):
+            sweep(wanted, ledger, engine, witness)
+        assert all(0 < step < 100_000 for _, step in ledger.standings().values())
+        assert all(ledger.resume(run.id).step > 0 for run in wanted)
