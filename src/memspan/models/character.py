@@ -111,7 +111,7 @@ class CharacterModel(nn.Module, Pretrained):
             named = SequenceModel.of(run).named(load(state)["weights"])
         except (SafetensorError, KeyError, RuntimeError) as error:
             raise ArgumentError(f"this is not a stored state of run {run.id}: {error}") from None
-        model.load_state_dict({_module_name(name): value for name, value in named.items()})
+        model.load_state_dict({module_name(name): value for name, value in named.items()})
         return model.eval()
 
     @property
@@ -293,7 +293,7 @@ class CharacterModel(nn.Module, Pretrained):
             yield pieces[0] if isinstance(prompts, str) else pieces
 
 
-def _module_name(name: str) -> str:
+def module_name(name: str) -> str:
     """Return what this model calls a parameter that ``SequenceModel`` names."""
     if name.startswith("read_out."):
         return name
