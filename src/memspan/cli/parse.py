@@ -16,6 +16,7 @@ from memspan.cli.bench import BenchKernels
 from memspan.cli.bench_layers import BenchLayers
 from memspan.cli.bench_study import BenchStudy
 from memspan.cli.bench_sweep import BenchSweep
+from memspan.cli.bench_text import BenchText
 from memspan.cli.doctor import Doctor
 from memspan.cli.export import Export
 from memspan.cli.gate import Gate
@@ -78,7 +79,13 @@ VERBS: dict[str, type | Group] = {
     ),
     "bench": Group(
         "Measure speed, equality first; write docs/benchmarks.",
-        {"kernels": BenchKernels, "layers": BenchLayers, "study": BenchStudy, "sweep": BenchSweep},
+        {
+            "kernels": BenchKernels,
+            "layers": BenchLayers,
+            "study": BenchStudy,
+            "sweep": BenchSweep,
+            "text": BenchText,
+        },
     ),
     "app": App,
     "doctor": Doctor,
