@@ -65,4 +65,5 @@ def test_nan_in_one_replica_stays_there_and_shows(variant, kernel):
     got = run((cell, dirty, x, state), kernel)
     for r in (0, 2):
         assert same_bits(of_replica(got, r), of_replica(clean, r))
-    assert got["outputs"][1].isnan().all()
+    shown = got["outputs"][1].isnan()
+    assert shown.any() if kernel == "sparse" else shown.all()  # a unit that never opens never sees it

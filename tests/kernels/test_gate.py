@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from kernel_cases import error, make, run
+from kernel_cases import error, make, run, same_bits
 
 from memspan.cells.lstm.equations import LSTM
 from memspan.cells.time_gate.equations import TimeGate
@@ -88,6 +88,16 @@ def test_only_openings_are_kept():
 
     rare, always = saved(-3.0), saved(40.0)  # 4.7% and 100% open
     assert rare < 0.1 * always
+
+
+def test_chunks_change_no_bit(monkeypatch):
+    case = make(GRU, 2, 11, 17, 3, 33)
+    given = {"lengths": torch.randint(0, 12, (2, 17), generator=torch.Generator().manual_seed(3))}
+    whole = run(case, "sparse", chunk=0, **given)
+    for chunk in (1, 4, 100):
+        assert same_bits(run(case, "sparse", chunk=chunk, **given), whole)
+    monkeypatch.setattr(engine, "KEEP_BYTES", 2000)  # decided by memory
+    assert same_bits(run(case, "sparse", **given), whole)
 
 
 def test_auto_goes_by_the_open_share_of_the_scheme():

@@ -27,7 +27,7 @@ CASES = [
     for variants, modes in (
         (PLAIN, MODES),
         (GATED, [*MODES, "times", "row times"]),
-        (SPARSE, ["dense", "ragged", "symbols", "times"]),
+        (SPARSE, ["dense", "ragged", "symbols", "chunk", "times"]),
     )
     for case in params(variants)
     for mode in modes

@@ -9,7 +9,7 @@ Buffers of a unit of work, (replica, tile of batch rows); a row holds ``lanes`` 
     c       H rows a carried state
     z, dz   SLOTS rows an open unit
     saved   for every opening: KEPT rows of the cell, then h and the carried states before it; at the end H
-            rows with the last h
+            rows with the last h. In chunks, those of one chunk only, made again from the states at its border
     flat    batch rows × [h | 1 | x], the other way round, for outputs and for dW = dz · [h | 1 | x]
 
 The schedule of a replica: ``ends[t]`` openings lie before step t; opening e is of unit ``who[e]`` and has the
@@ -248,36 +248,56 @@ def write_last(j, target, s, c):
 
 
 @nb.njit(**OPTIONS)
-def open_step(j, used, e, end):
+def open_step(j, used, e, end, base):
     """All openings of one step: their products first, as all read the old states, then the pointwise part."""
     size = SLOTS * j.ls
     product_units(used, j.who + 8 * e, end - e, j.panel, j.lp, j.s, j.ls, j.H, 1 + j.D, j.z, size)
     for i in range(e, end):
-        record = j.saved + i * j.le if j.saved else nb.intp(0)
+        record = j.saved + (i - base) * j.le if j.saved else nb.intp(0)
         open_forward(j, used, iload(j.who + 8 * i), fload(j.opening + 4 * i), j.z + (i - e) * size, record)
 
 
 @nb.njit(**OPTIONS)
-def forward_unit(j):
-    """All steps of one unit of work."""
-    load_state(j)
-    flat = j.outputs or j.states
-    if flat:
-        for unit in range(j.H):
-            flatten_unit(j, j.rows, unit)
-    n, used = j.rows, mark_live(j, j.rows)
-    for t in range(iload(j.length)):
+def forward_steps(j, t0, t1, flat):
+    """Steps t0 to t1 of one unit of work, from the states in the lanes."""
+    base = iload(j.ends + 8 * t0)
+    n, used = nb.intp(-1), nb.intp(0)
+    for t in range(t0, t1):
         e, end = iload(j.ends + 8 * t), iload(j.ends + 8 * (t + 1))
         now = live_rows(j, t)
-        if now < n:
+        if now != n:
             n, used = now, mark_live(j, now)
         if end > e:
             enter_lanes(j, n, t)
-            open_step(j, used, e, end)
+            open_step(j, used, e, end, base)
         if flat:
             for i in range(e, end):
                 flatten_unit(j, n, iload(j.who + 8 * i))
             write_outputs(j, n, t)
+
+
+@nb.njit(**OPTIONS)
+def border_of(j, t):
+    """Return where the states before step t are kept, for the chunk that starts there."""
+    return j.border + t // j.chunk * STATES * j.H * j.ls
+
+
+@nb.njit(**OPTIONS)
+def forward_unit(j):
+    """All steps of one unit of work; states at the borders of chunks are kept where wanted."""
+    load_state(j)
+    flat, size = j.outputs or j.states, j.H * j.ls
+    if flat:
+        for unit in range(j.H):
+            flatten_unit(j, j.rows, unit)
+    longest, t0 = iload(j.length), nb.intp(0)
+    while t0 < longest:
+        t1 = min(t0 + j.chunk, longest)
+        if j.border:
+            copy_floats(border_of(j, t0), j.s, size // 4)
+            copy_floats(border_of(j, t0) + size, j.c, (STATES - 1) * size // 4)
+        forward_steps(j, t0, t1, flat)
+        t0 = t1
     write_last(j, j.last, j.s, j.c)
     if j.saved:
         copy_floats(j.saved + iload(j.ends + 8 * j.T) * j.le, j.s, j.H * j.ls // 4)
@@ -299,7 +319,7 @@ def forward(jobs, first, last):
 
 @nb.njit(**OPTIONS)
 def load_gradient(j):
-    """Start the gradients of the last states, and the flat rows with the last h."""
+    """Start the gradients of the last states."""
     H, ls = j.H, j.ls
     zero_floats(j.dh, (H + 1 + j.D) * ls // 4)
     zero_floats(j.dc, (STATES - 1) * H * ls // 4)
@@ -310,14 +330,18 @@ def load_gradient(j):
             for part in range(STATES - 1):
                 at = j.dc + part * H * ls + 4 * r
                 to_lane(at, ls, source + (part + 1) * j.state_part, H)
-    last = j.saved + iload(j.ends + 8 * j.T) * j.le
-    zero_floats(j.flat, j.rows * j.lf // 4)
-    for r in range(j.rows):
-        for k in range(H):
-            fstore(j.flat + r * j.lf + 4 * k, fload(last + k * ls + 4 * r))
-        fstore(j.flat + r * j.lf + 4 * H, F(1.0))
     if j.d_outputs or j.d_states:
         zero_floats(j.above, STATES * j.rows * H)
+
+
+@nb.njit(**OPTIONS)
+def load_flat(j, last):
+    """Start the flat rows with the last h, which lies in lanes, and the ones."""
+    zero_floats(j.flat, j.rows * j.lf // 4)
+    for r in range(j.rows):
+        for k in range(j.H):
+            fstore(j.flat + r * j.lf + 4 * k, fload(last + k * j.ls + 4 * r))
+        fstore(j.flat + r * j.lf + 4 * j.H, F(1.0))
 
 
 @nb.njit(**OPTIONS)
@@ -347,11 +371,11 @@ def take_above(j, unit):
 
 
 @nb.njit(**OPTIONS)
-def close_step(j, n, used, e, end):
+def close_step(j, n, used, e, end, base):
     """Pointwise derivatives of one step's openings, and the flat states as they were before it."""
     waits = j.d_outputs or j.d_states
     for i in range(e, end):
-        unit, record = iload(j.who + 8 * i), j.saved + i * j.le
+        unit, record = iload(j.who + 8 * i), j.saved + (i - base) * j.le
         if waits:
             take_above(j, unit)
         dz = j.z + (i - e) * SLOTS * j.ls
@@ -390,28 +414,48 @@ def write_dx(j, n, t):
 
 
 @nb.njit(**OPTIONS)
-def backward_unit(j):
-    """All steps of one unit of work backward."""
-    load_gradient(j)
-    if j.dw:
-        zero_floats(j.dw, j.H * SLOTS * j.lw // 4)
-    zero_floats(j.own_sum, OWN * j.units)
-    n, used = nb.intp(0), mark_live(j, nb.intp(0))
-    for t in range(iload(j.length) - 1, -1, -1):
+def backward_steps(j, t0, t1):
+    """Steps t1 down to t0 of one unit of work."""
+    base = iload(j.ends + 8 * t0)
+    n, used = nb.intp(-1), nb.intp(0)
+    for t in range(t1 - 1, t0 - 1, -1):
         e, end = iload(j.ends + 8 * t), iload(j.ends + 8 * (t + 1))
         now = live_rows(j, t)
-        if now > n:
+        if now != n:
             n, used = now, mark_live(j, now)
         if j.d_outputs or j.d_states:
             gather_above(j, n, t)
         if end > e:
-            close_step(j, n, used, e, end)
+            close_step(j, n, used, e, end, base)
             if j.dw:
                 enter_flat(j, n, t)
                 back_to_weights(j, n, e, end)
             back_to_states(j, used, e, end)
             if j.dx:
                 write_dx(j, n, t)
+
+
+@nb.njit(**OPTIONS)
+def backward_unit(j):
+    """All steps of one unit of work backward; chunks whose openings were not kept run forward again first."""
+    load_gradient(j)
+    if j.dw:
+        zero_floats(j.dw, j.H * SLOTS * j.lw // 4)
+    zero_floats(j.own_sum, OWN * j.units)
+    if j.border:
+        load_state(j)
+    longest, size = iload(j.length), j.H * j.ls
+    t1 = longest
+    while t1 > 0:
+        t0 = (t1 - 1) // j.chunk * j.chunk
+        if j.border:
+            copy_floats(j.s, border_of(j, t0), size // 4)
+            copy_floats(j.c, border_of(j, t0) + size, (STATES - 1) * size // 4)
+            forward_steps(j, t0, t1, nb.intp(0))
+        if t1 == longest:
+            load_flat(j, j.s if j.border else j.saved + iload(j.ends + 8 * j.T) * j.le)
+        backward_steps(j, t0, t1)
+        t1 = t0
     if j.d_state:
         if j.d_outputs or j.d_states:
             for unit in range(j.H):

@@ -106,10 +106,22 @@ class _Sizes:
         self.panel = round_up(s.from_h * H + (1 + D) * s.slots, 16)
         self.record = (kept(s) + 1 + len(s.carried)) * self.lanes
         self.states = len(s.carried)
+        self.border = (1 + self.states) * H * self.lanes
 
     def saved(self, plan: Plan, count: int) -> int:
-        """Floats a unit of work keeps for backward."""
-        return count * self.record + plan.H * self.lanes if plan.keep else 0
+        """Floats a unit of work keeps for backward: every opening, or the states at the borders of chunks."""
+        if not plan.keep:
+            return 0
+        steps = self.chunk(plan, count)
+        return -(-plan.T // steps) * self.border if steps else count * self.record + plan.H * self.lanes
+
+    def chunk(self, plan: Plan, count: int) -> int:
+        """Steps between borders, 0 where every opening can be kept; the numbers are the same either way."""
+        if not plan.keep or plan.chunked >= 0:
+            return plan.chunked
+        if 4 * plan.tiles * count * self.record <= engine.KEEP_BYTES:
+            return 0
+        return max(1, round(plan.T * (self.border / (count * self.record)) ** 0.5))
 
 
 @functools.lru_cache(maxsize=512)
@@ -133,6 +145,15 @@ def _scratch(plan: Plan, most: int, backward: bool, above: bool, flat: bool) -> 
         "above": (1 + z.states) * plan.rows * H if above else 0,
         "own_sum": plan.spec.own * plan.spec.units(H), "d_opening": 0,
     }  # fmt: skip
+
+
+def _again(plan: Plan, found: Schedule, steps: int) -> dict[str, int]:
+    """Return the buffers of a thread that runs a chunk forward again."""
+    z = _sizes(plan)
+    edges = np.append(np.arange(0, plan.T, steps), plan.T)
+    openings = int(np.diff(found.ends[:, edges], axis=1).max(initial=0))
+    rows = plan.H + 1 + (plan.V or plan.D)
+    return {"s": rows * z.lanes, "c": z.states * plan.H * z.lanes, "saved": openings * z.record}
 
 
 def streams(plan: Plan) -> bool:
@@ -200,14 +221,19 @@ def _run(
     units, kernel = plan.R * plan.tiles, module(plan.spec)
     table, unit = _unit_table(plan, given, tensors), np.arange(units)
     table.put_all(found.places(), unit // plan.tiles)
+    steps = _sizes(plan).chunk(plan, found.count)
+    table.put("chunk", steps or max(1, plan.T))
     if plan.keep and saved.numel():
-        table.put("saved", saved.data_ptr() + unit * FLOATS * saved.shape[-1])
+        table.put("border" if steps else "saved", saved.data_ptr() + unit * FLOATS * saved.shape[-1])
     work = 2.0 * (1 + 2 * backward) * found.ends[:, -1].sum() * plan.B * plan.spec.from_h * plan.H
     shares = threads.share(units, torch.get_num_threads() if work >= engine.SHARED_WORK else 1)
     above = tensors.get("d_outputs") is not None or tensors.get("d_states") is not None
     flat = any(tensors.get(name) is not None for name in ("outputs", "states"))
     most = int(np.diff(found.ends, axis=1).max(initial=0))
-    places, share_bytes = engine.offsets(_scratch(plan, most, backward, above, flat))
+    sizes = _scratch(plan, most, backward, above, flat)
+    if backward and steps:
+        sizes |= _again(plan, found, steps)
+    places, share_bytes = engine.offsets(sizes)
     of_share = np.repeat(np.arange(len(shares)), [last - first for first, last in shares]) * share_bytes
     unit_parts = {}
     if backward:

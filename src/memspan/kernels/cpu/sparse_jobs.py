@@ -6,7 +6,7 @@ from memspan.kernels.cpu import jobs
 
 FIELDS = (
     # sizes
-    "replica", "rows", "T", "B", "D", "H", "units",
+    "replica", "rows", "T", "B", "D", "H", "units", "chunk",
     # widths in bytes: a row of lanes, of flat states, of dW; a unit's weights, an opening's record
     "ls", "lf", "lw", "lp", "le",
     # which rows of the batch, longest first, and their lengths
@@ -19,7 +19,7 @@ FIELDS = (
     # wanted, of this replica
     "outputs", "last", "states", "d_outputs", "d_last", "d_states", "d_state", "dx",
     # kept from forward for backward
-    "saved",
+    "saved", "border",
     # scratch of the thread
     "modes", "lane", "panel", "live", "s", "c", "z", "flat", "dh", "dc", "above",
     # gradients summed over this tile
