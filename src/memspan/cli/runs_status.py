@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from memspan.cli.runs import open_readonly
+from memspan.ledger.records import DONE
 
 if TYPE_CHECKING:
     from memspan.ledger import Ledger
@@ -58,7 +59,7 @@ class View(NamedTuple):
 
     def lines(self) -> Iterator[str]:
         """Yield a heading, a line for each group, and the total."""
-        yield f"{'':24}" + "".join(f"{word:>13}" for word in (*WORDS, "done"))
+        yield f"{'':32}" + "".join(f"{word:>13}" for word in (*WORDS, "done"))
         for name, counts in self.groups.items():
             yield self._line(name, counts, f"{self.done[name]:.0%}")
         if len(self.groups) != 1:
@@ -66,7 +67,7 @@ class View(NamedTuple):
 
     @staticmethod
     def _line(name: str, counts: Counter[str] | dict[str, int], done: str) -> str:
-        return f"{name:24}" + "".join(f"{counts[word]:>13}" for word in WORDS) + f"{done:>13}"
+        return f"{name:32}" + "".join(f"{counts[word]:>13}" for word in WORDS) + f"{done:>13}"
 
 
 class Board:
@@ -80,20 +81,26 @@ class Board:
         """Return how far every group is now."""
         standings = self.ledger.standings()
         if standings.keys() - self.pages.keys():
-            self.pages = {
-                r.id: (f"{r.config.get('task')} {r.config.get('cell')}", int(r.config.get("steps", 0)))
-                for r in self.ledger.select()
-            }
+            self._read_pages()
         living = self.ledger.holds.living(i for i, (status, _) in standings.items() if status == "running")
         groups: dict[str, Counter[str]] = defaultdict(Counter)
         steps: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-        for run_id, (status, step) in sorted(standings.items(), key=lambda item: self.pages[item[0]]):
-            group, budget = self.pages[run_id]
-            word = "interrupted" if status == "running" and run_id not in living else status
-            groups[group][word] += 1
-            steps[group][0] += budget if status in ("finished", "stopped") else step
+        for run_id, (group, budget) in self.pages.items():
+            status, step = standings.get(run_id, ("deleted", 0))
+            if status == "deleted":
+                continue
+            left = status == "running" and run_id not in living
+            groups[group]["interrupted" if left else status] += 1
+            steps[group][0] += budget if status in DONE else step
             steps[group][1] += budget
         return View(dict(groups), {name: part / max(1, whole) for name, (part, whole) in steps.items()})
+
+    def _read_pages(self) -> None:
+        found = {
+            r.id: (f"{r.config.get('task')} {r.config.get('cell')}", int(r.config.get("steps", 0)))
+            for r in self.ledger.select()
+        }
+        self.pages = dict(sorted(found.items(), key=lambda item: item[1]))
 
 
 def watch(board: Board) -> None:
