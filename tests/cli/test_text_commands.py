@@ -112,6 +112,7 @@ def test_the_best_model_on_the_validation_part_is_kept_and_training_ends_early(f
         ("train --corpus empty.txt", ["0 characters", "at least 31"]),
         ("train --corpus one.txt", ["1 characters", "at least 31"]),
         ("train --corpus broken.txt", ["byte 2", "--unit byte"]),
+        ("train --coding scalar", ["--coding", "one-hot"]),
         ("train --patience 2", ["--patience 2", "--validation"]),
         ("train --validation 1.5", ["validation 1.5"]),
         ("train --unit bytes", ["unit"]),
@@ -143,3 +144,19 @@ def test_a_model_that_has_gone_is_not_remembered(tmp_path, monkeypatch):
     assert last_trained() == tmp_path / "model"
     (tmp_path / "model").rmdir()
     assert last_trained() is None
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_on_a_terminal_samples_are_shown_while_it_learns(folder, memspan, monkeypatch):
+    screen = Terminal()
+    monkeypatch.setattr("memspan.cli.text_watch.MARKS", (1, 20))
+    monkeypatch.setattr("memspan.cli.text_watch.EVERY", 40)
+    with contextlib.redirect_stderr(screen):
+        assert main(["text", "train", *map(str, SMALL), "--seed", "1", "--out", "shown"]) == 0
+    rows = [line.split(maxsplit=2) for line in screen.getvalue().splitlines()]
+    assert [row[0] for row in rows] == ["1", "20", "40"]
+    assert all(row[1].endswith("%") and 1 <= len(row[2]) <= 31 for row in rows)

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import tyro
 
 from memspan.cli.options import SweepOptions
+from memspan.cli.text_evaluate import numbers_of
 from memspan.cli.text_model import remember
+from memspan.cli.text_watch import EnoughError, Watched
 from memspan.cli.train import open_ledger
 from memspan.config import Recipe, RunConfig
 from memspan.errors import ArgumentError, MemspanError
-from memspan.streams import stream
 from memspan.text import Text
 from memspan.text.recipe import RECIPE
 from memspan.text.task import Part
 
 if TYPE_CHECKING:
     from memspan.ledger import Ledger
-    from memspan.ledger.events import Event
     from memspan.models.character import CharacterModel
-    from memspan.training.train import Training
-
-MARKS, EVERY = (1, 100, 200, 300, 400), 500
-"""Steps at which a sample is shown, as in the report's Table 2, and the distance of those after them."""
-SAMPLE = 30
 
 
 @dataclass(frozen=True)
@@ -54,12 +47,8 @@ class TextTrain:
 
     def run(self) -> int:
         """Train, write the model and print where it is and how well it foretells."""
-        if self.patience < 0 or (self.patience and not self.text.validation):
-            raise ArgumentError(
-                f"--patience {self.patience}: expected 0, or a number of evaluations beside --validation"
-            )
+        self._check()
         run = RunConfig(self.text, self.recipe, self.seed)
-        self.text.batch(self.seed, "train", 0, self.recipe.batch)  # too short a text is refused at once
         with open_ledger(SweepOptions(out=self.out)) as ledger:
             model = self._trained(run, ledger)
         model.save_pretrained(self.out)
@@ -67,16 +56,27 @@ class TextTrain:
         self._tell(model)
         return 0
 
+    def _check(self) -> None:
+        """Refuse at once what would fail after hours, or after something was written."""
+        if self.patience < 0 or (self.patience and not self.text.validation):
+            raise ArgumentError(
+                f"--patience {self.patience}: expected 0, or a number of evaluations beside --validation"
+            )
+        if (self.recipe.coding, self.recipe.time_input) != ("one_hot", "none"):
+            raise ArgumentError(
+                "a character model reads one-hot characters and no times; leave out --coding and --time-input"
+            )
+        self.text.batch(self.seed, "train", 0, self.recipe.batch)  # a text that is too short
+
     def _trained(self, run: RunConfig, ledger: Ledger) -> CharacterModel:
-        """Train what the ledger does not hold; return the best model on the validation part, else the"
-        " last."""
+        """Train what the ledger does not hold; return the best on the validation part, else the last."""
         from memspan.machine import cores
         from memspan.models.character import CharacterModel
         from memspan.sweep.here import InThisProcess
         from memspan.sweep.run import sweep
 
         engine = InThisProcess(self.threads or cores(), self.kernel)
-        watched = _Watched(run, self.text, self.out, self.patience)
+        watched = Watched(run, self.text, self.out / "best", self.patience)
         with contextlib.suppress(EnoughError):
             sweep([run], ledger, engine, lambda event: watched(event, engine.training))
         state, best = ledger.final_state(run.id), watched.best()
@@ -93,8 +93,6 @@ class TextTrain:
         return CharacterModel.of_state(run, state)
 
     def _tell(self, model: CharacterModel) -> None:
-        from memspan.cli.text_evaluate import numbers_of
-
         part: Part = "validation" if self.text.validation else "train"
         numbers = {"model": str(self.out), "part": part} | numbers_of(model, self.text.part(part))
         if self.json:
@@ -109,62 +107,3 @@ def _unpinned() -> Text:
     text = Text()
     object.__setattr__(text, "sha256", "")
     return text
-
-
-class EnoughError(Exception):
-    """Training ends early: the validation part has seen nothing better for a while."""
-
-
-class _Watched:
-    """Looks at a network while it learns: shows samples, keeps the best, ends what gets no better."""
-
-    def __init__(self, run: RunConfig, text: Text, out: Path, patience: int) -> None:
-        self.run, self.text, self.folder, self.patience = run, text, out / "best", patience
-        self.talks = sys.stderr.isatty()
-
-    def __call__(self, event: Event, training: Training | None) -> None:
-        """Hear of an event; the network is just after its step."""
-        from memspan.ledger.events import Finished, Progress
-
-        if training is None or not isinstance(event, Progress | Finished):
-            return
-        if self.talks and (event.step in MARKS or event.step % EVERY == 0):
-            self._show(training)
-        if self.text.validation and event.step % self.run.recipe.evaluate_every == 0:
-            self._judge(training)
-
-    def _show(self, training: Training) -> None:
-        """Print step, batch accuracy and a greedy sample after a random character."""
-        model = _network(training)
-        start = stream(self.run.seed, "sample while training", training.step).integers(len(model.vocabulary))
-        first = model.vocabulary.decode([int(start)])
-        sample = (first + model.generate(first, SAMPLE).text).replace("\n", "↵")
-        accuracy = training.histories[0].until("batch_accuracy", training.step)[-20:].mean()
-        print(f"{training.step:>6}  {accuracy:>6.1%}  {sample}", file=sys.stderr)
-
-    def _judge(self, training: Training) -> None:
-        """Keep the network if it is the best so far on the validation part."""
-        bits = training.histories[0].until("bits_per_character", training.step)
-        since = len(bits) - 1 - int(np.argmin(bits))
-        if since == 0:
-            _network(training).save_pretrained(self.folder)
-        elif 0 < self.patience <= since:
-            raise EnoughError
-
-    def best(self) -> CharacterModel | None:
-        """Return the best network on the validation part, None without one."""
-        from memspan.models.character import CharacterModel
-
-        if not (self.text.validation and self.folder.is_dir()):
-            return None
-        model = CharacterModel.from_pretrained(self.folder)
-        return model if model.run == self.run else None
-
-
-def _network(training: Training) -> CharacterModel:
-    """Return the network as it is now."""
-    from memspan.models.character import CharacterModel
-    from memspan.training.state import pack_state
-
-    state = pack_state(training.pack, 0, training.histories[0], training.step)
-    return CharacterModel.of_state(training.pack.runs[0], state)
