@@ -9,7 +9,7 @@ from memspan.report.claims.identity import IdentityClaim
 from memspan.report.claims.share import ShareClaim
 from memspan.report.claims.verdict import Judgement, Verdict, Word, decide, judge
 
-MODULES = ("equations", "events", "gate", "gradients", "palindromes", "saving", "text", "variations")
+MODULES = ("drops", "equations", "events", "gate", "gradients", "palindromes", "saving", "text", "variations")
 """Modules of this folder with ``CLAIMS``, a tuple of ``Claim``; adding one is one line here."""
 
 
