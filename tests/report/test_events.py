@@ -10,7 +10,7 @@ from memspan.report.claims import CLAIMS, Word
 from memspan.report.claims.events import REPORTS_CASE, SINES, start_case
 from memspan.report.figures import FIGURES
 from memspan.streams import stream
-from memspan.study import EXPERIMENTS, clocks
+from memspan.study import EXPERIMENTS, clocks, sensors
 from memspan.training.pack import Pack
 
 
@@ -61,7 +61,7 @@ def test_a_diverged_run_scores_nothing():
 
 
 def test_smaller_budgets_decide_nothing():
-    short = [r for r in events(0.99, 0.52) if r.config["steps"] != 2000]
+    short = [r for r in events(0.99, 0.52) if r.config["steps"] != sensors.EVENTS.steps]
     assert CLAIMS["c19"].verdict(short).word is Word.NOT_RUN
     assert CLAIMS["c20"].verdict([]).word is Word.NOT_RUN
 
