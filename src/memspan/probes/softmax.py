@@ -36,8 +36,8 @@ def log_softmax(cases: int, seed: int) -> dict[str, float]:
 
     Returns:
         ``fused_error``, ``fused_gradient_error``: the largest of log_softmax over all ranges. For each
-        range R ``naive_error_R``, the largest of log(softmax) where it is finite; ``naive_lost_R``, the share of
-        cases in which a value is not; ``naive_gradient_lost_R``, the share whose gradient is not.
+        range R ``naive_error_R``, the largest of log(softmax) where it is finite; ``naive_lost_R``, the share
+        of cases in which a value is not; ``naive_gradient_lost_R``, the share whose gradient is not.
     """
     g = stream(seed, "probe log_softmax")
     found = [_at_range(g, size, cases // len(RANGES)) for size in RANGES]
