@@ -83,7 +83,7 @@ class Problem:
         return {name: self.p[name] for name in (self.cell if gated else self.plain).parameter_shapes()}
 
     def error(self) -> float:
-        """Return the largest difference of both kernels from the float64 reference, relative to each tensor."""
+        """Return the largest difference of both kernels from the float64 reference, relative to a tensor."""
         wanted = self._results("reference", torch.float64)
         kernels: tuple[KernelName, ...] = ("sparse", "cpu")
         return max(max(map(_apart, self._results(k, torch.float32), wanted)) for k in kernels)

@@ -41,22 +41,22 @@ class BenchGate:
 
     def run(self) -> int:
         """Measure and write; the exit code is 1 when a kernel failed its check."""
-        from memspan.bench.gate_page import merged, read, told, write
-        from memspan.machine import machine
+        from memspan.bench.gate_page import read, told, write
 
         if self.render:
             print(write(*read(self.out), self.out))
             return 0
         rows = self._measure()
-        write(machine(), merged(machine(), rows, self.out), self.out)
         self._keep(rows)
         print(json.dumps(rows, indent=1, ensure_ascii=False) if self.json else told(rows))
         return 0 if all(row["equal"] for row in rows) else 1
 
     def _measure(self) -> list[dict[str, Any]]:
+        """Measure, and file every point's rows at once; return the new rows."""
         from memspan.bench.gate import bench, points
-        from memspan.bench.gate_page import told
+        from memspan.bench.gate_page import merged, told, write
         from memspan.bench.timing import refuse_if_busy
+        from memspan.machine import machine
 
         there = points(self.threads)
         wanted = [
@@ -70,6 +70,7 @@ class BenchGate:
         made: list[dict[str, Any]] = []
         for rows in bench(wanted, self.quick):
             made += rows
+            write(machine(), merged(machine(), rows, self.out), self.out)
             if sys.stderr.isatty():
                 print(told(rows), file=sys.stderr)
         return made

@@ -13,6 +13,7 @@ import tyro
 
 from memspan.cli.app import App
 from memspan.cli.bench import BenchKernels
+from memspan.cli.bench_gate import BenchGate
 from memspan.cli.bench_layers import BenchLayers
 from memspan.cli.bench_study import BenchStudy
 from memspan.cli.bench_sweep import BenchSweep
@@ -80,6 +81,7 @@ VERBS: dict[str, type | Group] = {
     "bench": Group(
         "Measure speed, equality first; write docs/benchmarks.",
         {
+            "gate": BenchGate,
             "kernels": BenchKernels,
             "layers": BenchLayers,
             "study": BenchStudy,
