@@ -41,7 +41,7 @@ def test_a_mistake_found_in_a_worker_reaches_the_caller(tmp_path):
 
 
 def test_a_worker_that_is_killed_is_replaced_and_its_pack_resumed(tmp_path, undisturbed):
-    wanted, seen = runs(4, steps=4000), []
+    wanted, seen = runs(10, steps=400), []
 
     def kill_once(event):
         seen.append(event)
@@ -50,9 +50,12 @@ def test_a_worker_that_is_killed_is_replaced_and_its_pack_resumed(tmp_path, undi
                 worker.kill()
 
     with Ledger.open(tmp_path / "l") as ledger:
-        sweep(wanted, ledger, LocalEngine(workers=2, checkpoint_every=0.1), kill_once)
+        sweep(wanted, ledger, LocalEngine(workers=1, checkpoint_every=0.05), kill_once)
     assert content(tmp_path / "l") == undisturbed(wanted)
-    assert any(isinstance(event, Started) and event.step > 0 for event in seen)
+    begun = [event.step for event in seen if isinstance(event, Started)]
+    assert begun[:10] == [0] * 10  # the replacement takes the second pack before the first is resumed
+    assert len(begun) == 15
+    assert min(begun[10:]) > 0
 
 
 class Dying(Inline):
