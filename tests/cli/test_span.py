@@ -56,6 +56,7 @@ def test_a_dry_run_says_between_what_and_trains_nothing(memspan):
         ("lstm --shortest 9 --longest 5", "shortest ≤ longest"),
         ("gru --bias chrono", "forget gate"),
         ("lstm --plot span.doc", ".svg"),
+        ("lstm --plot nowhere/span.svg", "no folder 'nowhere'"),
         ("lstm --match time", "--match"),
         ("lstm --seeds 3-1", "--seeds"),
     ],

@@ -102,8 +102,13 @@ class SpanCommand:
         return [searches[0], *(matched(search, searches[0], self.match) for search in searches[1:])]
 
     def _check_plot(self) -> None:
-        if self.plot is not None and self.plot.suffix.lower() not in SUFFIXES:
+        """Refuse a picture that could not be written, before hours of training."""
+        if self.plot is None:
+            return
+        if self.plot.suffix.lower() not in SUFFIXES:
             raise OutputError(f"--plot {self.plot}: expected a name that ends in {', '.join(SUFFIXES)}")
+        if not self.plot.parent.is_dir():
+            raise OutputError(f"--plot {self.plot}: no folder {str(self.plot.parent)!r}; name another file")
 
 
 def print_course(searches: Sequence[SpanSearch], options: SweepOptions) -> int:
