@@ -108,13 +108,14 @@ def test_the_trained_unit_is_a_gated_cell_that_adds():
 SHARES = (0.01, 0.05, 0.1, 0.5, 1.0)
 
 
-def timed(machine="here", equal=True, **sides):
+def timed(machine="here", equal=True, threads=2, **sides):
     """Rows of ``memspan bench gate``: µs a step of each side, or a function of the share."""
     rows = []
     for what in ("training", "forward"):
         for share in SHARES:
             for side, us in sides.items():
                 config = {"bench": "gate", "what": what, "share": share, "side": side.replace("_", " ")}
+                config["threads"] = threads
                 values = {"us_per_step": us(share) if callable(us) else us, "equal": equal}
                 rows.append(Measurement(config, values, {"name": machine}))
     return rows
@@ -130,6 +131,8 @@ def test_c21_is_judged_by_timings_of_one_machine():
     assert CLAIMS["c21"].told(verdict) == "9.1 times faster in training at 5% open"
     slower = timed("there", open_units_only=200.0, no_gate=100.0)
     assert CLAIMS["c21"].verdict([], [*saving, *slower]).word is Word.FAILS  # the latest machine counts
+    one = timed(threads=1, open_units_only=10.0, no_gate=20.0)
+    assert CLAIMS["c21"].verdict([], [*saving, *one]).value == 2
     assert CLAIMS["c21"].verdict([], timed(equal=False, open_units_only=1.0, no_gate=2.0)).is_preview
     assert CLAIMS["c21"].verdict([], timed(no_gate=2.0)).is_preview
     assert CLAIMS["c21"].verdict([], [time_gate_measured()]).is_preview

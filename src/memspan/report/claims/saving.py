@@ -22,11 +22,16 @@ Times = dict[tuple[str, float], dict[str, float]]
 
 
 def latest(measurements: Measurements) -> list[Any]:
-    """Return the latest valid row of every side at every point, all of one machine: the one measured last."""
+    """Return the latest valid row of every side at every point, all of the setting that was timed last."""
     rows = [m for m in measurements if m.config.get("bench") == BENCH and m.config["what"] in PASSES]
     rows = [m for m in rows if m.values.get("equal") and m.values.get("us_per_step")]
-    rows = [m for m in rows if m.machine == rows[-1].machine]
+    rows = [m for m in rows if _setting(m) == _setting(rows[-1])]
     return list({(m.config["what"], m.config["share"], m.config["side"]): m for m in rows}.values())
+
+
+def _setting(m: Any) -> tuple[Any, ...]:
+    """Return machine, sizes and threads: only what shares them can be compared."""
+    return (m.machine, *(m.config.get(name) for name in ("T", "B", "H", "threads")))
 
 
 def times(measurements: Measurements) -> Times:
