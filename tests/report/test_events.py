@@ -130,7 +130,7 @@ def test_figures_show_every_network(figure, records):
     if figure == "fig-clocks":
         assert names == set(clocks.NETWORKS)
     elif figure != "fig-planted":
-        assert len(names) == 5
+        assert names == set(sensors.ON_SENSORS if figure == "fig-two-sensors" else sensors.NETWORKS)
     else:
         (axes,) = drawn.axes
         assert len(axes.get_lines()) == 3

@@ -36,7 +36,7 @@ def draw_two_sensors(records: Records) -> Figure:
     told = (("accuracy_1", "What did the slow sensor say first?"), ("accuracy_2", "and the fast one last?"))
     for axes, (name, title) in zip(panels, told, strict=True):
         places = [{"ratio": ratio} for ratio in values(runs, "ratio")]
-        _dots(axes, runs, sensors.NETWORKS, places, name)
+        _dots(axes, runs, sensors.ON_SENSORS, places, name)
         axes.set_xticks(range(len(places)), [f"{place['ratio']:,}" for place in places])
         axes.set_xlabel("Fast events for each slow one")
         axes.set_title(title)
@@ -160,7 +160,7 @@ PANELS = (
     Panel(
         "fig-two-sensors",
         "Two sensors: the slow one's first word and the fast one's last",
-        "Accuracy of five networks on two questions, at one slow event for 10, 100 and 1,000 fast ones;"
+        "Accuracy of six networks on two questions, at one slow event for 10, 100 and 1,000 fast ones;"
         + SEEDS,
         draw_two_sensors,
         ("c19",),
