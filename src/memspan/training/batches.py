@@ -12,6 +12,7 @@ from torch import Tensor
 from memspan.config import RunConfig
 from memspan.streams import stream
 from memspan.tasks.task import Batch
+from memspan.training.numerics import each
 
 ORIGINS = 4.0
 """A random origin lies up to so many durations after the task's own."""
@@ -49,25 +50,37 @@ def _moved(batch: Batch, run: RunConfig, origins: np.random.Generator) -> Batch:
     return dataclasses.replace(batch, times=moved)
 
 
-def dropout_masks(runs: Sequence[RunConfig], steps: int, rows: int, t: int) -> list[Tensor | None]:
+def dropout_masks(
+    runs: Sequence[RunConfig], steps: int, rows: int, t: int, threads: int = 1
+) -> list[Tensor | None]:
     """Return what the outputs of each layer but the last are multiplied by in update t.
 
     Kept outputs are divided by the share that is kept. A mask belongs to (seed, layer, update).
 
+    Args:
+        threads: threads that draw; no mask depends on it.
+
     Returns:
         (R, T, B, H) a layer; None where no replica drops anything.
     """
-    return [
-        torch.from_numpy(np.stack([_mask(run, layer, steps, rows, t) for run in runs]))
-        if any(run.recipe.dropout for run in runs)
-        else None
-        for layer in range(runs[0].recipe.layers - 1)
-    ]
+    layers = runs[0].recipe.layers - 1
+    if not any(run.recipe.dropout for run in runs):
+        return [None] * layers
+    masks = torch.empty(layers, len(runs), steps, rows, runs[0].recipe.hidden)
+
+    def draw(k: int) -> None:
+        layer, r = divmod(k, len(runs))
+        _mask(masks[layer, r].numpy(), runs[r], layer, t)
+
+    each(draw, layers * len(runs), threads)
+    return list(masks.unbind(0))
 
 
-def _mask(run: RunConfig, layer: int, steps: int, rows: int, t: int) -> np.ndarray:
-    shape, rate = (steps, rows, run.recipe.hidden), run.recipe.dropout
+def _mask(mask: np.ndarray, run: RunConfig, layer: int, t: int) -> None:
+    """Fill one replica's mask."""
+    rate = run.recipe.dropout
     if not rate:
-        return np.ones(shape, np.float32)
-    drawn = stream(run.seed, f"dropout layer {layer}", t).integers(LEVELS, size=shape, dtype=np.uint16)
-    return (drawn >= round(rate * LEVELS)) * np.float32(1 / (1 - rate))
+        mask.fill(1)
+        return
+    drawn = stream(run.seed, f"dropout layer {layer}", t).integers(LEVELS, size=mask.shape, dtype=np.uint16)
+    np.multiply(drawn >= round(rate * LEVELS), np.float32(1 / (1 - rate)), out=mask)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import torch
+
+from memspan.kernels.cpu import threads
+
+Result = TypeVar("Result")
 
 
 def _flushes_denormals() -> bool:
@@ -31,8 +36,8 @@ def torch_threads(n: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def reproducible() -> Iterator[None]:
-    """One torch thread and flushed denormals inside the block.
+def flushed_denormals() -> Iterator[None]:
+    """Count denormals as zero in this thread inside the block.
 
     Vanishing gradients squared by RMSProp are denormal by the thousand, and a denormal costs a
     hundred ordinary operations.
@@ -40,7 +45,28 @@ def reproducible() -> Iterator[None]:
     flushed = _flushes_denormals()
     torch.set_flush_denormal(True)
     try:
-        with torch_threads(1):
-            yield
+        yield
     finally:
         torch.set_flush_denormal(flushed)
+
+
+@contextlib.contextmanager
+def reproducible() -> Iterator[None]:
+    """One torch thread and flushed denormals inside the block."""
+    with flushed_denormals(), torch_threads(1):
+        yield
+
+
+def each(work: Callable[[int], Result], count: int, n: int) -> list[Result]:
+    """Return what work makes of 0 … count − 1, shared by n threads, inside ``reproducible``.
+
+    Every piece is computed on one thread alone, so no bit depends on n.
+    """
+    made: dict[int, Result] = {}
+
+    def some(first: int, last: int) -> None:
+        with flushed_denormals():
+            made.update((k, work(k)) for k in range(first, last))
+
+    threads.run(some, threads.share(count, n))
+    return [made[k] for k in range(count)]

@@ -22,7 +22,7 @@ from memspan.tasks.task import Batch
 from memspan.training.answers import Tally, as_targets, loss_of
 from memspan.training.batches import dropout_masks, fresh_batches, training_batch
 from memspan.training.clocks import frozen, spread
-from memspan.training.numerics import reproducible, torch_threads
+from memspan.training.numerics import each, reproducible, torch_threads
 from memspan.training.optimizers import clip, learning_rate, rule_of
 from memspan.training.reader import Reader
 
@@ -128,17 +128,17 @@ class Pack:
                     inputs,
                     self.carried or None,
                     due=self.task.due,
-                    masks=dropout_masks(self.runs, T, B, t),
+                    masks=dropout_masks(self.runs, T, B, t, self.threads),
                     kernel=self.kernel,
                 )
             h = reading.features
-            losses, scores, dh = self._head(h.detach(), targets)
+            shown, dh = self._head(h.detach(), targets)
             with torch_threads(self.threads):
                 gradients = torch.autograd.grad(h, [self.parameters[name] for name in self.recurrent], dh)
             if self.carried:
                 self.carried = tuple(tuple(part.detach() for part in state) for state in reading.state)
             self._collect(gradients)
-            return [self._apply(r, losses[r], scores[r], t) for r in range(len(losses))]
+            return each(lambda r: self._apply(r, *shown[r], t), len(shown), self.threads)
 
     def _batch(self, t: int) -> tuple[Inputs, Tensor]:
         return self._tensors([training_batch(run, t) for run in self.runs])
@@ -147,19 +147,20 @@ class Pack:
         inputs = as_inputs(batches, self.task, self.runs[0].recipe)
         return inputs, as_targets([batch.targets for batch in batches], self.task)
 
-    def _head(self, h: Tensor, targets: Tensor) -> tuple[list[float], list[float], Tensor]:
-        """Read out, one replica after the other: loss, score, and ∂loss/∂h (R, S, B, H)."""
-        losses, scores, dh = [], [], torch.empty_like(h)
-        for r, (run, head) in enumerate(zip(self.runs, self.heads, strict=True)):
+    def _head(self, h: Tensor, targets: Tensor) -> tuple[list[tuple[float, float]], Tensor]:
+        """Read out every replica by itself: loss and score, and ∂loss/∂h (R, S, B, H)."""
+        dh = torch.empty_like(h)
+
+        def one(r: int) -> tuple[float, float]:
             state = h[r].requires_grad_()
-            logits = self.model.logits(head, state, run.recipe.temperature)
+            logits = self.model.logits(self.heads[r], state, self.runs[r].recipe.temperature)
             loss = loss_of(logits, targets[r], self.task)
-            dh[r], *rest = torch.autograd.grad(loss, [state, *head.values()])
-            for name, gradient in zip(head, rest, strict=True):
+            dh[r], *rest = torch.autograd.grad(loss, [state, *self.heads[r].values()])
+            for name, gradient in zip(self.heads[r], rest, strict=True):
                 self.gradient_of[name][r] = gradient
-            losses.append(loss.item())
-            scores.append(Tally(self.task).add(logits.detach(), targets[r]).scores()["accuracy"])
-        return losses, scores, dh
+            return loss.item(), Tally(self.task).add(logits.detach(), targets[r]).scores()["accuracy"]
+
+        return each(one, len(self.runs), self.threads), dh
 
     def _collect(self, gradients: Sequence[Tensor]) -> None:
         for name, gradient in zip(self.recurrent, gradients, strict=True):
