@@ -22,39 +22,11 @@ from memspan.layers.torch_like import no_projection
 class Phased(Recurrent):
     """A cell under a time gate, as a layer: the base of ``PhasedRNN``, ``PhasedGRU`` and ``PhasedLSTM``.
 
-    Every unit has a clock of period τ, shift s and open ratio r. It follows the cell while its gate is open,
-    for a share r of every period, and keeps its state for the rest.
-
-    Equations:
-        See ``memspan.cells.time_gate.equations.TimeGate``.
-
-    Shapes:
-        As in ``Recurrent``. ``times`` (T,), shared by the batch, or (T, B), (B, T) with ``batch_first``, a
-        timestamp for each row's step; with replicas (R, T, B) or (R, B, T). Whole or real numbers in any
-        unit, best float64; 0, 1, 2, … where none are given. All layers run on the same times. In the reverse
-        direction a step keeps its time: its units are open at the same instants, their clocks run backwards.
-
     Args:
         cell: what runs while a unit is open.
         num_layers: layers, each with clocks of its own.
-        periods: shortest and longest period at the start, log-uniform between; 1 and 1000 if not given.
-        open_ratio: r of every unit at the start; 0.05 if not given.
-        initial: a scheme in place of these two: ``LogUniform`` or ``FirstEvent``.
-        leak: α; in training a closed gate lets α times its phase through, in evaluation nothing. Give 0 where
-            a memory is to last: a leak leaves about e^(−αT/2) of a state after T closed steps.
-        learned: which of ``"period"``, ``"shift"`` and ``"open_ratio"`` are trained; the others stay frozen.
-        more: the keywords of ``Recurrent``: replicas, kernel, init, forget_bias, trainable_state.
-
-    Units:
-        Periods and shifts in the unit of the timestamps.
-
-    Raises:
-        ArgumentError: a period, ratio or leak that cannot be meant; ``initial`` beside what it replaces.
-        UnknownNameError: a name in ``learned`` that is no part of a clock.
-
-    Source:
-        D. Neil, M. Pfeiffer & S.-C. Liu (2016), "Phased LSTM: accelerating recurrent network training for
-        long or event-based sequences".
+        periods, open_ratio, initial, leak, learned: as in ``PhasedLSTM``.
+        more: the keywords of ``Recurrent``.
     """
 
     def __init__(
@@ -93,8 +65,8 @@ class PhasedRNN(Phased):
     Args:
         input_size, hidden_size, num_layers, nonlinearity, bias, batch_first, dropout, bidirectional, device,
             dtype: as in ``torch.nn.RNN``.
-        more: the gate's keywords, see ``Phased``: periods, open_ratio, initial, leak, learned; and those of
-            ``Recurrent``: replicas, kernel, init, trainable_state.
+        more: periods, open_ratio, initial, leak, learned as in ``PhasedLSTM``; replicas, kernel, init,
+            trainable_state as in ``Recurrent``.
 
     Example:
         >>> import torch
@@ -131,8 +103,8 @@ class PhasedGRU(Phased):
     Args:
         input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype: as in
             ``torch.nn.GRU``.
-        more: the gate's keywords, see ``Phased``: periods, open_ratio, initial, leak, learned; and those of
-            ``Recurrent``: replicas, kernel, init, trainable_state.
+        more: periods, open_ratio, initial, leak, learned as in ``PhasedLSTM``; replicas, kernel, init,
+            trainable_state as in ``Recurrent``.
 
     Example:
         >>> import torch
@@ -163,19 +135,43 @@ class PhasedGRU(Phased):
 class PhasedLSTM(Phased):
     """Long short-term memory layer on clocks, with peepholes: the network of the Phased LSTM's paper.
 
+    Every unit has a clock of period τ, shift s and open ratio r. It follows the cell while its gate is open,
+    for a share r of every period, and keeps its state for the rest.
+
     Equations:
         A ``TimeGate`` around ``memspan.cells.peephole_lstm.equations.PeepholeLSTM``; gates i, f, g, o in
         every stacked weight.
+
+    Shapes:
+        As in ``Recurrent``. ``times`` (T,), shared by the batch, or (T, B), (B, T) with ``batch_first``, a
+        timestamp for each row's step; with replicas (R, T, B) or (R, B, T). Whole or real numbers in any
+        unit, best float64; 0, 1, 2, … where none are given. All layers run on the same times. In the reverse
+        direction a step keeps its time: its units are open at the same instants, their clocks run backwards.
 
     Args:
         input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype: as in
             ``torch.nn.LSTM``.
         proj_size: 0; projections are not served.
-        more: the gate's keywords, see ``Phased``: periods, open_ratio, initial, leak, learned; and those of
-            ``Recurrent``: replicas, kernel, init, forget_bias, trainable_state.
+        periods: shortest and longest period at the start, log-uniform between; (1, 1000) if not given.
+        open_ratio: r of every unit at the start; 0.05 if not given.
+        initial: a scheme in place of these two: ``LogUniform`` or ``FirstEvent``.
+        leak: α; in training a closed gate lets α times its phase through, in evaluation nothing; 0.001 if not
+            given. Give 0 where a memory is to last: about e^(−αT/2) of a state is left after T closed steps.
+        learned: which of ``"period"``, ``"shift"`` and ``"open_ratio"`` are trained, all if not given; the
+            others stay frozen.
+        more: replicas, kernel, init, forget_bias, trainable_state as in ``Recurrent``.
+
+    Units:
+        Periods and shifts in the unit of the timestamps.
 
     Raises:
-        ArgumentError: as ``Phased``, and ``proj_size`` other than 0.
+        ArgumentError: a period, ratio or leak that cannot be meant; ``initial`` beside what it replaces;
+            ``proj_size`` other than 0.
+        UnknownNameError: a name in ``learned`` that is no part of a clock.
+
+    Source:
+        D. Neil, M. Pfeiffer & S.-C. Liu (2016), "Phased LSTM: accelerating recurrent network training for
+        long or event-based sequences".
 
     Differs:
         Without peepholes: ``Recurrent(TimeGate(LSTM(D, H)))``. Known codes differ from the paper in what

@@ -20,7 +20,7 @@ class PhasedStep(OneStep):
     """A cell under a time gate, one step at a time; every call says its ``time``.
 
     Args:
-        periods, open_ratio, initial, leak, learned: as in ``memspan.layers.phased.Phased``.
+        periods, open_ratio, initial, leak, learned: as in ``PhasedLSTM``.
         more: the keywords of ``OneStep``: init, forget_bias.
     """
 
