@@ -31,8 +31,17 @@ def named(name):
     return lambda **options: getattr(memspan, name)(D, H, **options)
 
 
-LAYERS = {name: named(name) for name in ("RNN", "GRU", "LSTM")} | {"own cell": own}
-COLUMNS = [(layer, kernel) for layer in ("RNN", "GRU", "LSTM") for kernel in ("cpu", "reference")]
+PLAIN = ("RNN", "GRU", "LSTM")
+PHASED = ("PhasedRNN", "PhasedGRU", "PhasedLSTM")
+CLOCKS = {"periods": (2.0, 9.0), "open_ratio": 0.5}  # so that units open and close within a few steps
+
+
+def phased(name):
+    return lambda **options: getattr(memspan, name)(D, H, **CLOCKS, **options)
+
+
+LAYERS = {name: named(name) for name in PLAIN} | {name: phased(name) for name in PHASED} | {"own cell": own}
+COLUMNS = [(layer, kernel) for layer in (*PLAIN, *PHASED) for kernel in ("cpu", "reference")]
 COLUMNS += [("own cell", "reference")]
 Make = Callable[..., memspan.Recurrent]
 
@@ -56,8 +65,8 @@ def by_single_steps(layer, x):
     step = memspan.OneStep(layer.cell, dtype=x.dtype)
     step.load_state_dict({n.removesuffix("_l0"): v for n, v in layer.state_dict().items()})
     state, outputs = None, []
-    for now in x:
-        state = step(now, state)
+    for t, now in enumerate(x):
+        state = step(now, state, time=t)
         outputs.append(first(state))
     return torch.stack(outputs)
 
@@ -99,7 +108,8 @@ def resets(make: Make):
     layer, x = make(), inputs()
     cuts = torch.zeros(T, B, dtype=torch.bool)
     cuts[2] = True
-    near(layer(x, resets=cuts)[0], torch.cat([layer(x[:2])[0], layer(x[2:])[0]]))
+    pieces = [layer(x[:2])[0], layer(x[2:], times=torch.arange(2, T))[0]]  # a reset turns back no clock
+    near(layer(x, resets=cuts)[0], torch.cat(pieces))
 
 
 def states_of_every_step(make: Make):
