@@ -175,7 +175,7 @@ def _joined(address: str | None) -> Any:
         ) from None
     if not ray.is_initialized():
         try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.WARNING)
         except ConnectionError as error:
             raise ArgumentError(
                 f"no Ray cluster at address {address!r} ({error}); start one with ray start --head"
