@@ -28,7 +28,7 @@ def draw_spread(records: Records) -> Figure:
         for y, runs in enumerate(cases.values()):
             _spread(axes, -y, runs, number)
         axes.set_xlabel(label)
-        axes.set_xscale("log")
+        axes.set_xscale("log" if number == "period" else "linear")
         axes.set_yticks([-y for y in range(len(cases))], list(cases))
     handles = axes.get_legend_handles_labels()[0][:2]
     figure.legend(handles, [words for _, _, words in WHEN.values()], loc="outside lower center", ncols=2)
