@@ -25,8 +25,9 @@ def full_study():
 
 @pytest.fixture(scope="session")
 def answers():
-    """What every probe of the equations answers, from fewer cases than it is asked about."""
-    return [Measurement(Probe(name).flat(), PROBES.resolve(name)(60, 0), {}) for name in PROBES]
+    """What probes of the equations answer, from fewer cases than they are asked about."""
+    quick = [name for name in PROBES if name != "slope"]  # which trains
+    return [Measurement(Probe(name).flat(), PROBES.resolve(name)(60, 0), {}) for name in quick]
 
 
 @pytest.fixture

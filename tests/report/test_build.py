@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 from html.parser import HTMLParser
 
 import jinja2
@@ -88,6 +89,11 @@ def test_the_page_needs_nothing_else(built):
     assert all(link.startswith(("#", "data:image/png")) for link in page.links)
     assert not any(word in text for word in ("http:", "https:", "url(http", "@import"))
     assert len(text) < 8e6
+
+
+def test_no_markup_is_left_over(built):
+    text = re.sub(r"<svg.*?</svg>", "", (built / "report.html").read_text(), flags=re.DOTALL)
+    assert not re.search(r"!(figure|table|rest|claims|facts)\b|\*\*|\]\(#|\$\$", text.split("</style>")[1])
 
 
 def test_links_lead_somewhere_and_ids_are_unique(built):

@@ -193,6 +193,7 @@ def _environment(escaped: bool) -> jinja2.Environment:
         "number": number,
         "tied": tied,
         "cell": lambda value: value if isinstance(value, str) else cell_text(value) or "–",
+        "scripted": scripted,
         "html": lambda text: Markup(to_html(text)),
         "math": lambda text: Markup(math_html(text)),
         "typst": to_typst,

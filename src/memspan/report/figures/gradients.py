@@ -84,10 +84,9 @@ def draw_reach(records: Records) -> Figure:
     panels = np.atleast_1d(figure.subplots(1, len(lengths), sharey=True))
     for axes, length in zip(panels, lengths, strict=True):
         for name, runs in groups(records, length).items():
-            curves = [
-                np.array(series(r, "after_contribution")) / max(series(r, "after_contribution")) for r in runs
-            ]
-            _plot(axes, series(runs[0], "step"), curves, COLOURS[name], name)
+            shares = [np.array(series(r, "after_contribution"))[1:] for r in runs]  # the first adds nothing
+            curves = [share / share.max() for share in shares]
+            _plot(axes, series(runs[0], "step")[1:], curves, COLOURS[name], name)
         axes.axhline(FLOAT32, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
         _log_axis(axes, f"T = {length}")
     panels[0].set_ylabel("Share of $dL/dW_{hh}$, largest = 1")

@@ -13,7 +13,7 @@ from memspan.report.figures.gate import draw_explained, draw_periods, draw_ratio
 from memspan.report.figures.means import draw_means
 from memspan.report.figures.panel import Panel
 
-MODULES = ("clocks", "equations", "events", "gates", "gradients", "text", "variations")
+MODULES = ("clocks", "equations", "events", "gates", "gradients", "spread", "text", "variations")
 """Modules of this folder with ``PANELS``, a tuple of ``Panel``; adding one is one line here."""
 
 
