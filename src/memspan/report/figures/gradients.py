@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ LENGTH = 100
 WHEN = {"before": "before training", "after": "after training"}
 LEARNED = "LSTM that learns"
 FLOAT32 = 2.0**-24
-FLOOR = 1e-16
+FLOOR, CEILING = 1e-16, 1e12
 
 
 def groups(records: Records, length: int = LENGTH) -> dict[str, list[RunRecord]]:
@@ -44,14 +44,15 @@ COLOURS = {CELL_NAMES[cell]: colour for cell, colour in CELL_COLOURS.items()} | 
 def draw_gradients(records: Records) -> Figure:
     """Draw ‖∂L/∂h_t‖ and ‖∂L/∂c_t‖ against t, before and after training, T = 100."""
     figure, both = _pair(9.2)
-    for (when, words), axes in zip(WHEN.items(), both, strict=True):
+    for when, axes in zip(WHEN, both, strict=True):
         for name, runs in groups(records).items():
             for state in ("h", "c"):
                 curves = [series(r, f"{when}_{state}") for r in runs if f"{when}_{state}" in r.metrics]
                 if curves:
                     label = f"{name}, ∂L/∂{state}"
-                    _plot(axes, series(runs[0], "step"), curves, COLOURS[name], label, dotted=state == "h")
-        _log_axis(axes, words)
+                    output = state == "h" and runs[0].config["cell"] != "rnn"
+                    _plot(axes, series(runs[0], "step"), curves, COLOURS[name], label, dotted=output)
+    _log_axes(both, WHEN.values())
     both[0].set_ylabel("‖∂L/∂state‖, mean over sequences")
     _legend(figure, both[1])
     return figure
@@ -61,7 +62,7 @@ def draw_gradients(records: Records) -> Figure:
 def draw_products(records: Records) -> Figure:
     """Draw the largest and the median singular value of ∂s_T/∂s_t and the largest's bound, T = 100."""
     figure, both = _pair(9.2)
-    for (when, words), axes in zip(WHEN.items(), both, strict=True):
+    for when, axes in zip(WHEN, both, strict=True):
         for name, runs in groups(records).items():
             steps, colour = series(runs[0], "step"), COLOURS[name]
             largest = [series(r, f"{when}_largest") for r in runs]
@@ -70,7 +71,7 @@ def draw_products(records: Records) -> Figure:
             _plot(axes, steps, largest, colour, f"{name}, largest")
             _plot(axes, steps, median, colour, f"{name}, median", dotted=True)
             axes.plot(steps, _middle(bound), color=colour, linewidth=0.8, alpha=0.5, label=f"{name}, bound")
-        _log_axis(axes, words)
+    _log_axes(both, WHEN.values())
     both[0].set_ylabel(r"Singular value of $\partial s_T/\partial s_t$")
     _legend(figure, both[1])
     return figure
@@ -88,7 +89,7 @@ def draw_reach(records: Records) -> Figure:
             curves = [share / share.max() for share in shares]
             _plot(axes, series(runs[0], "step")[1:], curves, COLOURS[name], name)
         axes.axhline(FLOAT32, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
-        _log_axis(axes, f"T = {length}")
+    _log_axes(panels, [f"T = {length}" for length in lengths])
     panels[0].set_ylabel("Share of $dL/dW_{hh}$, largest = 1")
     panels[0].annotate("what float32 sees", (0, FLOAT32), (4, 3), xycoords=("axes fraction", "data"),
                        textcoords="offset points", fontsize=7.5, color=MUTED)  # fmt: skip
@@ -138,12 +139,9 @@ def _draw_one(curves: Mapping[str, Any], states: Sequence[str]) -> Figure:
     for name in ("largest", "median", "bound"):
         _plot(middle, curves["step"], [curves[name]], CELL_COLOURS["lstm"], name, dotted=name != "largest")
     _plot(right, curves["step"], [curves["contribution"]], CELL_COLOURS["lstm"], "")
-    for axes, title in zip(
-        (left, middle, right),
-        ("Gradient of the state", "Singular values of ∂s_T/∂s_t", "Share of dL/dW_hh"),
-        strict=True,
-    ):
-        _log_axis(axes, title)
+    titles = ("Gradient of the state", "Singular values of ∂s_T/∂s_t", "Share of dL/dW_hh")
+    for axes, title in zip((left, middle, right), titles, strict=True):
+        _log_axes([axes], [title])
     left.legend()
     middle.legend()
     return figure
@@ -169,12 +167,16 @@ def _middle(curves: Sequence[Any]) -> np.ndarray:
     return np.exp(np.median(np.log(np.maximum(np.asarray(curves, float), 1e-300)), axis=0))
 
 
-def _log_axis(axes: Axes, title: str) -> None:
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    axes.set_ylim(max(low, FLOOR / 3), min(high, 1e12))
-    axes.set_xlabel("Step t")
-    axes.set_title(title)
+def _log_axes(panels: Iterable[Axes], titles: Iterable[str]) -> None:
+    """Scale panels alike, from the smallest number in any of them, the floor at least, to the largest."""
+    every = list(panels)
+    low = max(FLOOR, min(axes.dataLim.ymin for axes in every))
+    high = min(CEILING, max(axes.dataLim.ymax for axes in every))
+    for axes, title in zip(every, titles, strict=True):
+        axes.set_yscale("log")
+        axes.set_ylim(low / 3, 3 * high)
+        axes.set_xlabel("Step t")
+        axes.set_title(title)
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
