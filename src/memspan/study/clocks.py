@@ -79,13 +79,15 @@ def clocks(lengths: Iterable[int] = LENGTHS, seeds: Iterable[int] = SEEDS, **rec
     told = [run for run in runs if run.recipe.clock_shift == "first_event" and run.task.steps == 999]
     streamed = tuple(RunProbe("streaming", run) for run in told if run.recipe.time_origin == "zero")
     title = "Long palindromes: clocks told and not told"
-    return Experiment("clocks", title, runs, ("c20", "fig-clocks"), streamed)
+    return Experiment("clocks", title, runs, ("c20", "fig-clocks", "fig-spread"), streamed)
 
 
 def clocks_long(seeds: Iterable[int] = SEEDS) -> Experiment:
     """Return every network on palindromes of 10,000 digits."""
     runs = tuple(palindrome(name, LONG, seed) for name, seed in product(NETWORKS, seeds))
-    return Experiment("clocks_long", "Palindromes of 10,000 digits", runs, ("c20", "fig-clocks"))
+    return Experiment(
+        "clocks_long", "Palindromes of 10,000 digits", runs, ("c20", "fig-clocks", "fig-spread")
+    )
 
 
 def clocks_longest(seeds: Iterable[int] = range(3)) -> Experiment:

@@ -57,7 +57,9 @@ def two_sensors(ratios: Iterable[int] = RATIOS, seeds: Iterable[int] = SEEDS, **
         RunConfig(TwoSensors(ratio), _events(ratio, name, recipe), seed)
         for ratio, name, seed in product(ratios, ON_SENSORS, tuple(seeds))
     ]
-    return Experiment("two_sensors", "Two sensors, one of them slow", tuple(runs), ("c19", "fig-two-sensors"))
+    return Experiment(
+        "two_sensors", "Two sensors, one of them slow", tuple(runs), ("c19", "fig-two-sensors", "fig-spread")
+    )
 
 
 def _events(ratio: int, name: str, recipe: Mapping[str, Any]) -> Recipe:
@@ -75,4 +77,6 @@ def sines(seeds: Iterable[int] = SEEDS, samplings: Iterable[Sampling] = SAMPLING
         if sampling == "asynchronous" or "Δt" not in name
         for seed in kept
     ]
-    return Experiment("sines", "Frequency of sines, sampled three ways", tuple(runs), ("c19", "fig-sines"))
+    return Experiment(
+        "sines", "Frequency of sines, sampled three ways", tuple(runs), ("c19", "fig-sines", "fig-spread")
+    )
