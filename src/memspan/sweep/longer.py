@@ -22,10 +22,17 @@ def inherit(runs: Sequence[RunConfig], ledger: Ledger) -> None:
         return
     budgets = sorted({record.config["steps"] for record in ledger.select(status="finished")}, reverse=True)
     for run in planned:
-        shorter = (_with_steps(run, steps) for steps in budgets if steps < run.recipe.steps)
-        for record in filter(None, (ledger.get(candidate.id) for candidate in shorter)):
-            if _begin(run, record, ledger):
-                break
+        if ledger.holds.take(run.id):  # else another process is about to train it
+            if ledger.statuses([run.id])[run.id] == "planned":
+                _go_on(run, budgets, ledger)
+            ledger.holds.release(run.id)
+
+
+def _go_on(run: RunConfig, budgets: Sequence[int], ledger: Ledger) -> None:
+    shorter = (_with_steps(run, steps) for steps in budgets if steps < run.recipe.steps)
+    for record in filter(None, (ledger.get(candidate.id) for candidate in shorter)):
+        if _begin(run, record, ledger):
+            return
 
 
 def _with_steps(run: RunConfig, steps: int) -> RunConfig:
