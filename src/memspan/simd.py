@@ -186,10 +186,10 @@ def where_less(typing: Context, a: Any, b: Any, then: Any, other: Any) -> Any:
 
 @intrinsic
 def less_bits(typing: Context, a: Any, b: Any) -> Any:
-    """Return a whole number whose bit k says whether a < b in lane k: vectors of float64."""
+    """Return a whole number whose bit k says whether a < b, or one is NaN, in lane k: vectors of float64."""
 
     def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
-        less = builder.fcmp_ordered("<", args[0], args[1])
+        less = builder.fcmp_unordered("<", args[0], args[1])
         return builder.zext(builder.bitcast(less, ir.IntType(LANES)), _I64)
 
     return types.intp(DOUBLES, DOUBLES), generate

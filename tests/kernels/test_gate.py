@@ -138,6 +138,14 @@ def test_derivatives_by_the_times_fall_back():
     assert times.grad is not None
 
 
+def test_a_clock_that_is_nan_shows():
+    cell, p, x, state = make(GRU, 2, 4, 20, 2, 9)
+    p["log_period"][1, 0] = float("nan")
+    made = unroll(cell, p, x, state, kernel="sparse")
+    assert made.outputs[1, :, :, 0].isnan().all()
+    assert not made.outputs[0].isnan().any()
+
+
 def test_a_pack_of_unlike_clocks_equals_its_replicas_and_threads_change_nothing(monkeypatch):
     monkeypatch.setattr(engine, "SHARED_WORK", 0.0)
     cell, p, x, state = make(GRU, 3, 9, 40, 2, 33)
