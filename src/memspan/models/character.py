@@ -20,6 +20,7 @@ from memspan.layers.recurrent import Recurrent
 from memspan.models.form import TextState
 from memspan.models.generation import (
     BLOCK,
+    LONG,
     Generation,
     Kernel,
     choose_kernel,
@@ -261,7 +262,7 @@ class CharacterModel(nn.Module, Pretrained):
         session = Generation(
             self, texts, length, sampling or Sampling(), stop, at_least, unknown, distributions, kernel
         )
-        for _ in session.blocks():
+        for _ in session.blocks(BLOCK if stop else LONG):
             pass
         return session.result(0) if one else [session.result(row) for row in range(len(texts))]
 

@@ -20,6 +20,8 @@ Kernel = Literal["auto", "fused", "steps"]
 SENTENCE_ENDS = (".", ";", "!", "?")
 BLOCK = 256
 """Characters of a row between two looks at whether it has stopped."""
+LONG = 4096
+"""Characters of a row in one call of the kernel where nothing can stop it."""
 WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
