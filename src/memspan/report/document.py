@@ -157,12 +157,12 @@ def render(page: Page, form: Literal["html", "typ"]) -> str:
         LedgerError: a token in the prose has no value; the message names it.
     """
     prose = (
-        _environment(False).get_template("report.md.j2").render(n=page.tokens, page=page, word=_words(page))
+        _environment("md").get_template("report.md.j2").render(n=page.tokens, page=page, word=_words(page))
     )
     body = list(_placed(blocks(prose), page))
     colours = dark_colours()
     return (
-        _environment(form == "html")
+        _environment(form)
         .get_template(f"report.{form}.j2")
         .render(
             page=page,
@@ -181,13 +181,14 @@ def render(page: Page, form: Literal["html", "typ"]) -> str:
     )
 
 
-def _environment(escaped: bool) -> jinja2.Environment:
+def _environment(form: Literal["md", "html", "typ"]) -> jinja2.Environment:
+    """Return what fills a template; in prose the line after a condition stays, as it may part paragraphs."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("memspan.report", "page"),
-        autoescape=escaped,
+        autoescape=form == "html",
         undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        trim_blocks=form != "md",
+        lstrip_blocks=form != "md",
     )
     environment.filters |= {
         "number": number,
