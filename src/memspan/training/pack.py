@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from memspan.cells.cell import State
 from memspan.config import RunConfig
 from memspan.errors import ArgumentError
 from memspan.kernels import Choice
+from memspan.kernels.cpu.threads import kernel_threads
 from memspan.kernels.unroll import KernelName
 from memspan.models.build import model_of
 from memspan.models.inputs import Inputs, as_inputs
@@ -122,7 +124,7 @@ class Pack:
         with reproducible():
             inputs, targets = self._batch(t)
             T, B = inputs.x.shape[1:3]
-            with torch_threads(self.threads):
+            with self._threads():
                 reading = self.model.read(
                     self.parameters,
                     inputs,
@@ -133,12 +135,17 @@ class Pack:
                 )
             h = reading.features
             shown, dh = self._head(h.detach(), targets)
-            with torch_threads(self.threads):
+            with self._threads():
                 gradients = torch.autograd.grad(h, [self.parameters[name] for name in self.recurrent], dh)
             if self.carried:
                 self.carried = tuple(tuple(part.detach() for part in state) for state in reading.state)
             self._collect(gradients)
             return each(lambda r: self._apply(r, *shown[r], t), len(shown), self.threads)
+
+    def _threads(self) -> contextlib.AbstractContextManager[None]:
+        """Return what gives the unrolling its threads: the kernel's own, or torch's for its loops."""
+        own = self.choice().kernel in ("cpu", "sparse")
+        return kernel_threads(self.threads) if own else torch_threads(self.threads)
 
     def _batch(self, t: int) -> tuple[Inputs, Tensor]:
         return self._tensors([training_batch(run, t) for run in self.runs])

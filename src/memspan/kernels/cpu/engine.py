@@ -368,7 +368,7 @@ def _run(plan: Plan, tensors: dict[str, Tensor | None], lengths: Tensor | None, 
     module = cache.load(plan.spec)
     backward = "d_last" in tensors
     addresses = [_address(tensors.get(name)) for name in TENSORS]
-    wanted = torch.get_num_threads() if plan.operations(1 + backward) >= SHARED_WORK else 1
+    wanted = threads.wanted() if plan.operations(1 + backward) >= SHARED_WORK else 1
     recipe = plan.recipe(backward, tuple(map(bool, addresses)), wanted)
     order = plan.order if lengths is None else order_of(plan, lengths)
     with memory.borrowed(recipe.scratch, poison) as scratch:

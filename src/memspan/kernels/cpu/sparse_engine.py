@@ -45,7 +45,7 @@ class Schedule:
         table.put_all(_given(plan, given), np.arange(R))
         table.put_all(self.places(), np.arange(R))
         table.put("lane", self.lane.ctypes.data + np.arange(R) * self.lane.strides[0])
-        shares = threads.share(R, torch.get_num_threads() if plan.T * plan.H * R > 2e6 else 1)
+        shares = threads.share(R, threads.wanted() if plan.T * plan.H * R > 2e6 else 1)
         entry = module(plan.spec).schedule
         threads.run(functools.partial(entry, table.jobs()), shares)
         self.count = int(self.ends[:, -1].max()) if R else 0
@@ -171,7 +171,7 @@ def _stream(plan: Plan, given: Given, tensors: dict[str, Tensor | None]) -> None
         "modes": 16, "lane": 8 * s.lanes, "who": 2 * H, "opening": H, "z": 2 * blocks * H, "c": states * H,
         "s": s.own * H, "flat": states * (H + 16),
     }  # fmt: skip
-    shares = threads.share(units, torch.get_num_threads() if plan.T * units * plan.H > 1e6 else 1)
+    shares = threads.share(units, threads.wanted() if plan.T * units * plan.H > 1e6 else 1)
     places, share_bytes = engine.offsets(sizes)
     of_share = np.repeat(np.arange(len(shares)), [last - first for first, last in shares]) * share_bytes
     with memory.borrowed(len(shares) * share_bytes, engine.poison) as scratch:
@@ -226,7 +226,7 @@ def _run(
     if plan.keep and saved.numel():
         table.put("border" if steps else "saved", saved.data_ptr() + unit * FLOATS * saved.shape[-1])
     work = 2.0 * (1 + 2 * backward) * found.ends[:, -1].sum() * plan.B * plan.spec.from_h * plan.H
-    shares = threads.share(units, torch.get_num_threads() if work >= engine.SHARED_WORK else 1)
+    shares = threads.share(units, threads.wanted() if work >= engine.SHARED_WORK else 1)
     above = tensors.get("d_outputs") is not None or tensors.get("d_states") is not None
     flat = any(tensors.get(name) is not None for name in ("outputs", "states"))
     most = int(np.diff(found.ends, axis=1).max(initial=0))

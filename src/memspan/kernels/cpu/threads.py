@@ -7,6 +7,7 @@ around a call with several threads torch is held to one, and the OpenMP pool it 
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import ctypes
 import functools
 import itertools
@@ -37,6 +38,28 @@ def _openmp() -> ctypes.CDLL | None:
         return loaded if loaded is not None and hasattr(loaded, "omp_pause_resource_all") else None
     except OSError:
         return None
+
+
+_WANTED: contextvars.ContextVar[int | None] = contextvars.ContextVar("kernel threads", default=None)
+
+
+@contextlib.contextmanager
+def kernel_threads(n: int) -> Iterator[None]:
+    """Give the kernels n threads inside the block, whatever torch has.
+
+    A torch operation between two kernels that wakes torch's workers costs a millisecond to send them away.
+    """
+    token = _WANTED.set(n)
+    try:
+        yield
+    finally:
+        _WANTED.reset(token)
+
+
+def wanted() -> int:
+    """Return how many threads a kernel may use: torch's number unless ``kernel_threads`` says another."""
+    told = _WANTED.get()
+    return torch.get_num_threads() if told is None else told
 
 
 @contextlib.contextmanager

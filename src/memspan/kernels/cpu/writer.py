@@ -153,7 +153,7 @@ class Writer(Rows):
         sizes = sum(plan.spec.from_h * plan.H * (plan.H + plan.D) for plan in self.plans)
         enough = 2.0 * steps * self.count * sizes >= engine.SHARED_WORK
         parts = []
-        for first, last in threads.share(self.count, torch.get_num_threads() if enough else 1):
+        for first, last in threads.share(self.count, threads.wanted() if enough else 1):
             units = -(-(last - first) // UNIT_ROWS)
             parts.append([(first + a, first + b) for a, b in threads.share(last - first, units)])
         return parts
