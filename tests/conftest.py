@@ -1,18 +1,27 @@
-"""What every test shares: a kernel cache of the session's own, so that no test depends on an earlier one."""
+"""What every test shares: a kernel cache of the session's own, so that none depends on an earlier session."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
+CACHE = "MEMSPAN_CACHE_DIR"
 
-@pytest.fixture(scope="session", autouse=True)
-def kernel_cache(tmp_path_factory):
-    """Keep compiled kernels in one folder for the whole session, subprocesses included."""
-    if "MEMSPAN_CACHE_DIR" not in os.environ:
-        os.environ["MEMSPAN_CACHE_DIR"] = str(tmp_path_factory.mktemp("kernels"))
-    return os.environ["MEMSPAN_CACHE_DIR"]
+
+def pytest_configure(config):
+    """Keep compiled kernels in one new folder for the session, worker processes and subprocesses included."""
+    if CACHE not in os.environ:
+        os.environ[CACHE] = tempfile.mkdtemp(prefix="memspan-kernels-")
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(CACHE), ignore_errors=True))
+
+
+@pytest.fixture(scope="session")
+def kernel_cache():
+    """Where this session keeps its compiled kernels."""
+    return os.environ[CACHE]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""tanh, exp and sigmoid of the vector type: where their coefficients come from, and their error in float32."""
+"""tanh, exp and sigmoid of the vector type: where their coefficients come from, and their float32 error."""
 
 import inspect
 import re

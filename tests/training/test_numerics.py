@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from memspan.training.numerics import each, reproducible
 
 

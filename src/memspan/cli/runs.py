@@ -100,9 +100,7 @@ class RunsImport:
 def refuse_without_ledger(out: Path) -> None:
     """Raise ArgumentError where a folder holds no ledger."""
     if not (out / LEDGER).exists():
-        raise ArgumentError(
-            f"--out {out}: there is no ledger in it; memspan train or sweep makes one"
-        )
+        raise ArgumentError(f"--out {out}: there is no ledger in it; memspan train or sweep makes one")
 
 
 def open_readonly(out: Path) -> Ledger:

@@ -72,9 +72,7 @@ def study_runs(file: Path) -> list[RunConfig]:
         ArgumentError: no such file, no such function, or not a list of runs.
     """
     if not file.is_file():
-        raise ArgumentError(
-            f"{file}: no such file; expected one with a function runs() -> list[RunConfig]"
-        )
+        raise ArgumentError(f"{file}: no such file; expected one with a function runs() -> list[RunConfig]")
     make = runpy.run_path(str(file)).get("runs")
     if not callable(make):
         raise ArgumentError(f"{file} has no function runs(); expected runs() -> list[RunConfig]")

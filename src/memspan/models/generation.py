@@ -153,7 +153,7 @@ class Generation:
 def evaluating(model: Form) -> Iterator[None]:
     """Switch dropout and leaks off inside the block."""
     training = model.training
-    model.eval()
+    model.train(False)
     try:
         yield
     finally:

@@ -38,7 +38,7 @@ class PretrainedError(ArgumentError):
 class Pretrained(ModelHubMixin):
     """Saving and loading, from a folder or the Hugging Face Hub, whose ``push_to_hub`` it brings."""
 
-    def save_pretrained(self, save_directory: str | Path, **more: Any) -> None:  # type: ignore[override]
+    def save_pretrained(self, save_directory: str | Path, **more: Any) -> None:
         """Write the two files; each appears whole or not at all.
 
         Args:
@@ -56,9 +56,7 @@ class Pretrained(ModelHubMixin):
         _write(folder / CONFIG, page.encode())
 
     @classmethod
-    def from_pretrained(  # type: ignore[override]
-        cls: type[Model], pretrained_model_name_or_path: str | Path, **hub: Any
-    ) -> Model:
+    def from_pretrained(cls: type[Model], pretrained_model_name_or_path: str | Path, **hub: Any) -> Model:
         """Return the model of a folder, or of a repository of the Hub where there is no such folder.
 
         Args:

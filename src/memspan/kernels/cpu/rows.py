@@ -60,10 +60,11 @@ class Written:
     log_probabilities: np.ndarray | None
     distributions: np.ndarray | None
 
-    def row(self, column: int) -> tuple[np.ndarray, ...]:
-        """Return the three of one row, (steps,) each."""
-        parts = (self.symbols, self.log_probabilities, self.distributions)
-        return tuple(None if part is None else part[:, column] for part in parts)  # type: ignore[misc]
+    def row(self, column: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return the three of one row, (steps,) each; the log-probabilities must have been asked for."""
+        assert self.log_probabilities is not None
+        spread = None if self.distributions is None else self.distributions[:, column]
+        return self.symbols[:, column], self.log_probabilities[:, column], spread
 
 
 class Rows:

@@ -5,7 +5,7 @@ filter is a bound on the weights, found by halving the range of bits: no sorting
 dropped together. Random numbers are counted, not drawn: that of (seed, position) knows no other row or call.
 """
 
-# mypy: disable-error-code="no-untyped-def, call-arg"
+# mypy: disable-error-code="no-untyped-def, call-arg, var-annotated"
 
 from __future__ import annotations
 
