@@ -65,6 +65,7 @@ def each(work: Callable[[int], Result], count: int, n: int) -> list[Result]:
     made: dict[int, Result] = {}
 
     def some(first: int, last: int) -> None:
+        torch.set_num_threads(1)  # a thread of the pool may have begun when torch had more
         with flushed_denormals():
             made.update((k, work(k)) for k in range(first, last))
 
