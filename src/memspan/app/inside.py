@@ -42,6 +42,7 @@ def look(folder: Path, name: str, typed: str) -> Shown:
     Raises:
         ArgumentError: fewer than 3 symbols or too many, or one the model does not know.
     """
+    models.ready()
     from memspan.probes.gates import gate_values
     from memspan.probes.gradients import one_thread, state_gradients
 

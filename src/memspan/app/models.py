@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,27 @@ def load(folder: Path, name: str) -> CharacterModel:
         raise UnknownNameError("model", name, known)
     file = known[name] / WEIGHTS
     return _load(known[name], file.stat().st_mtime_ns)
+
+
+_IMPORTING = threading.Lock()
+
+
+def ready() -> None:
+    """Import torch and all that needs it, one thread at a time: a package half imported cannot be used."""
+    with _IMPORTING:
+        import memspan.models.character
+        import memspan.probes.gates
+        import memspan.probes.gradients
+        import memspan.training.train  # noqa: F401
+
+
+def warm() -> None:
+    """Load the shipped model and the kernel that writes, so that no visitor waits for them."""
+    ready()
+    from memspan.text.shipped import shipped_model
+
+    file = shipped_model() / WEIGHTS
+    _load(file.parent, file.stat().st_mtime_ns).generate("T", 1)
 
 
 @functools.lru_cache(maxsize=LOADED)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import gradio as gr
 
-from memspan.app import gate, inside, reading, text, train
+from memspan.app import gate, inside, models, reading, text, train
 from memspan.errors import OutputError
 
 HOST = "127.0.0.1"
@@ -80,6 +81,7 @@ def serve(
         ) from None
     reading.mount(app, Path(out))
     listen(address)
+    threading.Thread(target=models.warm, daemon=True).start()
     if wait:
         page.block_thread()
     return page

@@ -54,6 +54,7 @@ def write(
 def _begin(
     folder: Path, name: str, prompt: str, temperature: float, top_p: float, seed: float, length: float
 ) -> Generation:
+    models.ready()
     from memspan.models.generation import Generation
     from memspan.models.sampling import Sampling
 

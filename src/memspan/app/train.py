@@ -12,6 +12,7 @@ from typing import Any, get_args
 import gradio as gr
 import numpy as np
 
+from memspan.app import models
 from memspan.app.ledger import solved_shares, stored_curves
 from memspan.app.svg import Chart
 from memspan.cells import CELLS
@@ -85,6 +86,7 @@ def run_of(
 
 def watch(run: RunConfig, session: str, folder: Path) -> Iterator[tuple[str, str]]:
     """Train a run and yield what to show, about three times a second: a line of words and a chart."""
+    models.ready()
     from memspan.training.train import Training
 
     beside = stored_curves(folder, run)
