@@ -116,6 +116,8 @@ def test_claims_are_listed_and_escaped(tmp_path):
     assert reading.show(tmp_path) == reading.MISSING
     (tmp_path / reading.REPORT).write_text("<html></html>")
     assert "0.25 … 0.75" in reading.show(tmp_path)
+    (tmp_path / reading.CLAIMS).write_text(json.dumps([row | {"id": "c04"}]))
+    assert reading.claims(tmp_path)[0]["sentence"]
     assert "<b>" not in reading.show(tmp_path)
 
 

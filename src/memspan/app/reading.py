@@ -12,6 +12,8 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, HTMLResponse
 from starlette.routing import Route
 
+from memspan.errors import ArgumentError
+
 REPORT, CLAIMS = "report.html", "claims.json"
 ADDRESS = "/report"
 MISSING = (
@@ -27,7 +29,17 @@ def claims(folder: Path) -> list[dict[str, Any]]:
         rows = json.loads((folder / CLAIMS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
-    return rows if isinstance(rows, list) else []
+    known = _sentences()
+    return [{"sentence": known.get(row["id"], ""), **row} for row in rows] if isinstance(rows, list) else []
+
+
+def _sentences() -> dict[str, str]:
+    """Return claim → what it says, nothing where the report's own needs are not installed."""
+    try:
+        from memspan.report.claims import CLAIMS as KNOWN
+    except ArgumentError:
+        return {}
+    return {id: claim.sentence for id, claim in KNOWN.items()}
 
 
 def show(folder: Path) -> str:
