@@ -61,21 +61,14 @@ def look(folder: Path, name: str, typed: str) -> Shown:
 
 def _of_run(folder: Path, run: RunConfig, typed: str) -> tuple[Specimen, Sequences]:
     """Return a palindrome network and the digits, its last one the answer."""
-    import torch
-    from torch.nn import functional
-
-    from memspan.models.inputs import as_inputs
-    from memspan.probes.specimen import Sequences, Specimen
+    from memspan.probes.specimen import Specimen
     from memspan.tasks.task import Batch
 
     if not (typed.isascii() and typed.isdigit()):
         raise ArgumentError(f"{typed!r}: this network reads digits only")
     digits = np.array([int(digit) for digit in typed], np.int64)
-    specimen = Specimen.trained(run, final_state(folder, run), run.recipe.layers - 1)
-    made = as_inputs([Batch(digits[:-1, None], digits[-1:])], run.task, run.recipe)
-    x = made.x[0] if made.x.is_floating_point() else functional.one_hot(made.x[0], run.task.symbols)
-    clock = specimen.cell.clock(None, len(x), x.device)
-    return specimen, Sequences(x.double(), clock, torch.from_numpy(digits[-1:]))
+    specimen = Specimen.trained(run, final_state(folder, run))
+    return specimen, specimen.shown(Batch(digits[:-1, None], digits[-1:]))
 
 
 def _of_text(model: CharacterModel, typed: str) -> tuple[Specimen, Sequences]:

@@ -116,11 +116,7 @@ def _words(training: Any, run: RunConfig, began: float, stopped: bool, over: boo
 
 def _solved_at(accuracy: np.ndarray, run: RunConfig) -> int | None:
     there = np.flatnonzero(np.asarray(accuracy) >= run.task.solved_at)
-    return int(there[0] + 1) * _every(run) if len(there) else None
-
-
-def _every(run: RunConfig) -> int:
-    return int(getattr(run.recipe, "evaluate_every", 100))
+    return int(there[0] + 1) * run.recipe.evaluate_every if len(there) else None
 
 
 def _chart(training: Any, run: RunConfig, beside: list[tuple[np.ndarray, np.ndarray]]) -> str:
@@ -139,7 +135,7 @@ def _chart(training: Any, run: RunConfig, beside: list[tuple[np.ndarray, np.ndar
         thin = np.unique(np.linspace(0, len(smooth) - 1, 400).astype(int))
         chart.line(thin + SMOOTH, smooth[thin], "main")
     tested = history.until("accuracy", training.step)
-    chart.dots(_every(run) * np.arange(1, len(tested) + 1), tested, "second")
+    chart.dots(run.recipe.evaluate_every * np.arange(1, len(tested) + 1), tested, "second")
     return chart.render(f"{training.step} of {run.recipe.steps} steps, {len(beside)} stored runs beside it")
 
 

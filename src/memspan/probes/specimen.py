@@ -22,6 +22,7 @@ from memspan.layers.stored import layer_of
 from memspan.models.inputs import as_inputs
 from memspan.models.sequence import READ_OUT, SequenceModel, in_layer
 from memspan.streams import stream
+from memspan.tasks.task import Batch
 
 GATE_COUNTS = {1: "rnn", 3: "gru", 4: "lstm"}
 
@@ -120,12 +121,16 @@ class Specimen:
         if self.run is None:
             x = torch.from_numpy(g.normal(size=(steps or 100, batch, self.cell.input_size)))
             return Sequences(x, self.cell.clock(None, len(x), x.device), None)
-        drawn = self.run.task.sample(g, batch)
-        made = as_inputs([drawn], self.run.task, self.run.recipe)
+        return self.shown(self.run.task.sample(g, batch))
+
+    def shown(self, batch: Batch) -> Sequences:
+        """Return sequences of its run's task as it reads them."""
+        assert self.run is not None, "only a run's task says how symbols are coded"
+        made = as_inputs([batch], self.run.task, self.run.recipe)
         x = made.x[0] if made.x.is_floating_point() else functional.one_hot(made.x[0], self.cell.input_size)
         times = made.times if made.times is None or made.times.dim() == 1 else made.times[0]
         return Sequences(
-            x.double(), self.cell.clock(times, len(x), x.device), torch.from_numpy(drawn.targets)
+            x.double(), self.cell.clock(times, len(x), x.device), torch.from_numpy(batch.targets)
         )
 
     def steps(self, shown: Sequences, weights: Sequence[Mapping[str, Tensor]] | None = None) -> list[State]:
