@@ -140,6 +140,9 @@ class TestParts:
         twisted = x.transpose(1, 2).contiguous().transpose(1, 2)
         q = {name: value.unsqueeze(-1).expand(*value.shape, 2)[..., 0] for name, value in p.items()}
         a, b = run((cell, p, x, state), kernel), run((cell, q, twisted, state), kernel)
+        if kernel == "reference":  # torch's products add in another order where strides differ, on some hosts
+            assert all(torch.allclose(a[name], b[name], atol=TOLERANCES["reordered"]) for name in a)
+            return
         assert all(torch.equal(a[name], b[name]) for name in a)
 
     def test_without_gradients(self, variant, kernel):

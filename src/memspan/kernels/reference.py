@@ -6,10 +6,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
+from torch.nn import Parameter
 from torch.nn.functional import one_hot
 
 from memspan.cells.cell import Cell, Parameters, State
 from memspan.errors import ShapeError
+
+ALIGNED = 64
+"""Bytes: every tensor that torch makes begins at a multiple."""
 
 
 def unroll_reference(
@@ -35,16 +40,30 @@ def unroll_reference(
     """
     runs = []
     for r in range(x.shape[0]):
-        mine = {name: value[r] for name, value in p.items()}
+        mine = {name: alone(value, r) for name, value in p.items()}
         ends, cuts = (None if t is None else t[r] for t in (lengths, resets))
         clock = times if times is None or times.dim() == 1 else times[r]
-        runs.append(_one(cell, mine, x[r], tuple(s[r] for s in state), clock, ends, cuts, return_gates))
+        begin = tuple(alone(part, r) for part in state)
+        runs.append(_one(cell, mine, alone(x, r), begin, clock, ends, cuts, return_gates))
     outputs = _stack([run[0] for run in runs], x.shape[:3], state[0])
     last = tuple(_stack([run[1][k] for run in runs], s.shape[:-1], s) for k, s in enumerate(state))
     states = {n: _stack([run[2][n] for run in runs], x.shape[:3], state[0]) for n in cell.states}
     names = cell.gates if return_gates else ()
     gates = {n: _stack([run[3][n] for run in runs], x.shape[:3], state[0]) for n in names}
     return outputs, last, states, gates
+
+
+def alone(packed: Tensor, replica: int) -> Tensor:
+    """Return a replica's part of a packed tensor at an address such as it would have alone.
+
+    The last bit of torch's products depends on where their operands begin, on some hosts.
+    """
+    part = packed[replica]
+    if torch.compiler.is_compiling() or type(part) not in (Tensor, Parameter):
+        return part
+    if is_functorch_wrapped_tensor(part) or part.data_ptr() % ALIGNED == 0:
+        return part
+    return part.clone()
 
 
 def check_values(x: Tensor, size: int, lengths: Tensor | None) -> None:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch._C import _are_functorch_transforms_active, _len_torch_dispatch_stack
 from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.autograd import forward_ad
 
@@ -200,6 +201,8 @@ def unroll(
     if lengths is not None:
         lengths = lengths.to(device=like.device, dtype=torch.int64)
     if choice.kernel != "reference":
+        choice = _proven(cell, choice, kernel)
+    if choice.kernel != "reference":
         return _through_cpu(cell, p, x, state, times, lengths, resets, outputs, return_states, chunk, choice)
     if state is None:
         state = cell.initial_state(x.shape[0], x.shape[2], like=like)
@@ -215,6 +218,23 @@ def unroll(
         gates if return_gates else None,
         *choice,
     )
+
+
+def _proven(cell: Cell, choice: Choice, wish: str) -> Choice:
+    """Return the choice if its kernel passes its trial on this machine, else what ``auto`` falls back to.
+
+    A call inside a transform or a tracer cannot compute beside itself; it takes the choice as it is.
+    """
+    if torch.compiler.is_compiling() or _are_functorch_transforms_active() or _len_torch_dispatch_stack():
+        return choice
+    from memspan.kernels import trial
+
+    wrong = trial.failure(cell, choice.kernel == "sparse")
+    if wrong is None:
+        return choice
+    if wish != "auto":
+        raise KernelRefusal(f"the {choice.kernel} kernel does not serve: {wrong}; take kernel='reference'")
+    return Choice("reference", wrong)
 
 
 def _through_cpu(

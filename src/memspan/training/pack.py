@@ -16,6 +16,7 @@ from memspan.config import RunConfig
 from memspan.errors import ArgumentError
 from memspan.kernels import Choice
 from memspan.kernels.cpu.threads import kernel_threads
+from memspan.kernels.reference import ALIGNED, alone
 from memspan.kernels.unroll import KernelName
 from memspan.models.build import model_of
 from memspan.models.inputs import Inputs, as_inputs
@@ -46,6 +47,17 @@ class Outcome:
         return f"loss {self.loss:.3g}, gradient norm {self.gradient_norm:.3g}"
 
 
+def spaced(rows: Tensor) -> Tensor:
+    """Return rows (R, P) as a view of a wider tensor in which each begins where a tensor of its own would.
+
+    A product's last bit may depend on the address of what it reads: so a replica rounds alike in any pack.
+    """
+    R, P = rows.shape
+    step = ALIGNED // rows.element_size()
+    made = rows.new_zeros(R, -(-P // step) * step)[:, :P]
+    return made.copy_(rows)
+
+
 class Pack:
     """Weights and optimiser state of R replicas, and the step that updates them.
 
@@ -69,9 +81,9 @@ class Pack:
         self.threads = threads if self.model.cells else 1  # only our kernels' bits know no threads
         self.recurrent = [name for name in self.model.parameter_shapes() if name not in READ_OUT]
         self.rule = rule_of(runs[0].recipe)
-        rows = torch.stack([self._flatten(self.model.initial(run)) for run in runs])
+        rows = spaced(torch.stack([self._flatten(self.model.initial(run)) for run in runs]))
         self.carried = self._beginning(rows) if self.task.carries else ()
-        self._hold(rows, {slot: torch.zeros_like(rows) for slot in self.rule.slots})
+        self._hold(rows, {slot: spaced(torch.zeros_like(rows)) for slot in self.rule.slots})
 
     def _flatten(self, values: dict[str, np.ndarray]) -> Tensor:
         return torch.from_numpy(
@@ -84,7 +96,7 @@ class Pack:
 
     def _hold(self, weights: Tensor, slots: dict[str, Tensor]) -> None:
         self.weights, self.slots = weights, slots
-        self.gradients = torch.zeros_like(weights)
+        self.gradients = spaced(torch.zeros_like(weights))
         views = self.model.named(weights)
         self.parameters = {name: view.detach().requires_grad_() for name, view in views.items()}
         self.gradient_of = self.model.named(self.gradients)
@@ -113,7 +125,7 @@ class Pack:
         rows = list(replicas)
         self.runs = [self.runs[r] for r in rows]
         self.carried = tuple(tuple(part[rows].clone() for part in state) for state in self.carried)
-        self._hold(self.weights[rows].clone(), {k: v[rows].clone() for k, v in self.slots.items()})
+        self._hold(spaced(self.weights[rows]), {k: spaced(v[rows]) for k, v in self.slots.items()})
 
     def choice(self) -> Choice:
         """Return which kernel serves this pack, and why."""
@@ -159,7 +171,7 @@ class Pack:
         dh = torch.empty_like(h)
 
         def one(r: int) -> tuple[float, float]:
-            state = h[r].requires_grad_()
+            state = alone(h, r).requires_grad_()
             logits = self.model.logits(self.heads[r], state, self.runs[r].recipe.temperature)
             loss = loss_of(logits, targets[r], self.task)
             dh[r], *rest = torch.autograd.grad(loss, [state, *self.heads[r].values()])
@@ -205,7 +217,7 @@ class Pack:
                 self.parameters, inputs, due=self.task.due, kernel=self.kernel
             )[0]
         for r, (run, head) in enumerate(zip(self.runs, self.heads, strict=True)):
-            tallies[r].add(self.model.logits(head, h[r], run.recipe.temperature), targets[r])
+            tallies[r].add(self.model.logits(head, alone(h, r), run.recipe.temperature), targets[r])
 
     def clocks(self, replica: int) -> dict[str, float]:
         """Return how a replica's clocks spread before training and now; nothing without gates."""

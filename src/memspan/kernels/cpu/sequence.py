@@ -49,6 +49,13 @@ def add_floats(target, source, count):
 
 
 @nb.njit(**OPTIONS)
+def add_strided(target, source, stride, count):
+    """Add count floats that lie a stride of bytes apart to those at target."""
+    for k in range(count):
+        fstore(target + 4 * k, fload(target + 4 * k) + fload(source + k * stride))
+
+
+@nb.njit(**OPTIONS)
 def zero_floats(target, count):
     """Set count floats to zero."""
     k = 0
@@ -93,25 +100,26 @@ def pack_gates(j, H, D):
 
 @nb.njit(**OPTIONS)
 def pack_start(j, H):
-    """Lay out where the forward product starts: the biases or, a row a symbol, the table."""
+    """Lay out where the forward product starts: the biases or, a row a symbol, the table.
+
+    Whole vectors, not one nest of scalar loops: LLVM 22 compiled that wrongly for AMD's Zen 4.
+    """
     width = BLOCKS * LANES
-    rows = max(1, j.V)
-    for v in range(rows):
-        at = j.start + 4 * v * SLOTS * units_of(H)
+    at = j.start
+    for v in range(max(1, j.V)):
         for first in range(0, units_of(H), width):
+            valid = min(width, H - first)
             for slot in range(SLOTS):
-                for lane in range(width):
-                    value = F(0.0)
-                    unit = GATE[slot] * H + first + lane
-                    if first + lane < H:
-                        if j.bias_hh and slot < FROM_H:
-                            value += fload(j.bias_hh + 4 * unit)
-                        if j.bias_ih and slot >= SLOTS - FROM_X:
-                            value += fload(j.bias_ih + 4 * unit)
-                        if j.V and slot >= SLOTS - FROM_X:
-                            value += fload(j.weight_ih + 4 * (unit * j.V + v))
-                    fstore(at, value)
-                    at += 4
+                unit = GATE[slot] * H + first
+                zero_floats(at, width)
+                if j.bias_hh and slot < FROM_H:
+                    add_floats(at, j.bias_hh + 4 * unit, valid)
+                if slot >= SLOTS - FROM_X:
+                    if j.bias_ih:
+                        add_floats(at, j.bias_ih + 4 * unit, valid)
+                    if j.V:
+                        add_strided(at, j.weight_ih + 4 * (unit * j.V + v), 4 * j.V, valid)
+                at += 4 * width
 
 
 @nb.njit(**OPTIONS)
