@@ -102,7 +102,7 @@ def _numbers(
     cell: Cell, p: Parameters, x: Tensor, state: tuple[Tensor, ...], times: Tensor | None,
     lengths: Tensor | None, sparse: bool | None, dtype: torch.dtype,
 ) -> list[Tensor]:  # fmt: skip
-    """Return outputs, last state and the gradients of a weighting of both; the reference's if sparse is None."""
+    """Return outputs, last state and gradients of a weighting of both; the reference's if sparse is None."""
     real = [*p.values(), *state, *([x] if x.dtype.is_floating_point else [])]
     leaves = [value.to(dtype).requires_grad_() for value in real]
     p = dict(zip(p, leaves, strict=False))
