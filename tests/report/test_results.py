@@ -70,6 +70,31 @@ def test_results_give_the_same_document_byte_for_byte(published, tmp_path, capsy
         pass
 
 
+def test_a_results_folder_is_taken_into_a_ledger_once(published, tmp_path, capsys):
+    command = ["runs", "import", str(published / "results"), "--out", str(tmp_path / "mine")]
+    wanted = len(studied("quick"))
+    for said in (f"{wanted} runs added, 0 were", f"0 runs added, {wanted} were"):
+        assert main(command) == 0
+        assert said in capsys.readouterr().out
+        with (
+            Ledger.open(tmp_path / "mine" / "ledger.sqlite", readonly=True) as mine,
+            Ledger.open(published / "ledger.sqlite", readonly=True) as theirs,
+        ):
+            assert {run.id: run.metrics for run in mine.select()} == {
+                run.id: run.metrics for run in theirs.select()
+            }
+            answered = json.loads((published / "results" / ANSWERS).read_text())
+            assert [m.config for m in mine.measurements()] == [row["config"] for row in answered]
+
+
+def test_without_training_the_equations_are_asked_all_the_same(tmp_path, capsys):
+    assert main(["reproduce", "--only", "c11", "c12", "--no-train", "--out", str(tmp_path)]) == 0
+    assert "not yet run" in capsys.readouterr().out
+    with Ledger.open(tmp_path / "ledger.sqlite", readonly=True) as ledger:
+        assert [m.config["probe"] for m in ledger.measurements()] == ["parameters"]
+        assert ledger.select() == []
+
+
 def test_another_run_gives_another_document(answers, few_figures, tmp_path):
     pages = []
     for change in (None, {"mean_last_1000": 0.123}):

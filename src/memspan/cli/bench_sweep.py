@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,14 @@ from memspan.tasks.palindrome import Palindrome
 
 @dataclass(frozen=True)
 class BenchSweep:
-    """Time a sweep of small runs on one core and on all, and the bare training loop; about three minutes."""
+    """Time a sweep of small runs on one core and on all, and the bare training loop; about eight minutes."""
 
     runs: int = 200
     """Runs of the sweep: half rnn, half lstm, of 32 units on palindromes of 10 digits."""
     steps: int = 500
     """Training steps of each run."""
+    turns: int = 3
+    """How often every side is timed, one after the other, forwards and backwards; medians count."""
     ray: bool = False
     """Time the Ray engine on this machine too."""
     busy: bool = False
@@ -35,14 +39,15 @@ class BenchSweep:
 
     def run(self) -> int:
         """Measure, write record and page, and print it."""
-        if self.runs < 2 or self.steps < 1:
-            raise ArgumentError(f"--runs {self.runs} --steps {self.steps}: expected at least 2 and 1")
+        if self.runs < 2 or self.steps < 1 or self.turns < 1:
+            wish = f"--runs {self.runs} --steps {self.steps} --turns {self.turns}"
+            raise ArgumentError(f"{wish}: expected at least 2, 1 and 1")
         from memspan.bench.timing import Watch, refuse_if_busy
 
         if not self.busy:
             refuse_if_busy()
         watch = Watch()
-        found = _findings(self.runs, self.steps, self.ray) | {"foreign_cores": watch.foreign()}
+        found = _findings(self.runs, self.steps, self.turns, self.ray) | {"foreign_cores": watch.foreign()}
         record = json.dumps(found, indent=1)
         self.out.mkdir(parents=True, exist_ok=True)
         (self.out / "sweep.json").write_text(record + "\n", encoding="utf-8")
@@ -57,22 +62,30 @@ def small_runs(n: int, steps: int) -> list[RunConfig]:
     return [RunConfig(Palindrome(10), recipes[k % 2], k // 2) for k in range(n)]
 
 
-def _findings(n: int, steps: int, ray: bool) -> dict[str, Any]:
+def _findings(n: int, steps: int, turns: int, ray: bool) -> dict[str, Any]:
     from memspan.bench.apart import alone
 
     alone("memspan.cli.bench_sweep:train_bare", 2, 1)  # kernels are compiled before the first clock starts
-    began = time.perf_counter()
-    packs = alone("memspan.cli.bench_sweep:train_bare", n, steps)
-    seconds = {"bare": time.perf_counter() - began}
-    seconds["all_cores"] = _swept(n, steps, cores())
-    seconds["one_core"] = _swept(n, steps, 1)
+    sides: dict[str, Callable[[], None]] = {
+        "bare": lambda: alone("memspan.cli.bench_sweep:train_bare", n, steps),
+        "one_core": lambda: _sweep(n, steps, 1),
+        "all_cores": lambda: _sweep(n, steps, cores()),
+    }
     if ray:
-        seconds["ray"] = _swept(n, steps, cores(), ray=True)
+        sides["ray"] = lambda: _sweep(n, steps, cores(), ray=True)
+    every: dict[str, list[float]] = {side: [] for side in sides}
+    for turn in range(turns):  # a machine is not equally fast for minutes on end: turns, not blocks
+        for side in list(sides)[:: -1 if turn % 2 else 1]:
+            began = time.perf_counter()
+            sides[side]()
+            every[side].append(round(time.perf_counter() - began, 2))
+    seconds = {side: statistics.median(taken) for side, taken in every.items()}
     return {
         "runs": n,
         "steps": steps,
-        "packs": packs,
+        "packs": len(_packs(n, steps)),
         "seconds": {side: round(taken, 1) for side, taken in seconds.items()},
+        "every_turn": every,
         "speedup": round(seconds["one_core"] / seconds["all_cores"], 3),
         "overhead": round(seconds["one_core"] / seconds["bare"] - 1, 4),
         "runs_per_core_hour": round(3600 * n / seconds["bare"]),
@@ -80,8 +93,8 @@ def _findings(n: int, steps: int, ray: bool) -> dict[str, Any]:
     }
 
 
-def _swept(n: int, steps: int, workers: int, ray: bool = False) -> float:
-    """Return the seconds of a whole sweep, from planning to the last result on the disk."""
+def _sweep(n: int, steps: int, workers: int, ray: bool = False) -> None:
+    """Do a whole sweep, from planning to the last result on the disk."""
     from memspan.cli.options import LEDGER, SweepOptions, engine_of
     from memspan.ledger import Ledger
     from memspan.sweep.run import sweep
@@ -89,33 +102,35 @@ def _swept(n: int, steps: int, workers: int, ray: bool = False) -> float:
     wanted = small_runs(n, steps)
     with tempfile.TemporaryDirectory() as folder, Ledger.open(Path(folder, LEDGER)) as ledger:
         options = SweepOptions(workers=workers, threads=1, engine="ray" if ray else "local")
-        engine = engine_of(options, ledger)
-        began = time.perf_counter()
-        sweep(wanted, ledger, engine)
-        return time.perf_counter() - began
+        sweep(wanted, ledger, engine_of(options, ledger))
 
 
-def train_bare(n: int, steps: int) -> int:
-    """Train the packs of the one-core sweep, keep nothing, and return how many packs there were."""
+def _packs(n: int, steps: int) -> list[tuple[RunConfig, ...]]:
+    """Return the packs of the one-core sweep."""
     from memspan.sweep.plan import packs
+
+    return packs(small_runs(n, steps), {}, workers=1)
+
+
+def train_bare(n: int, steps: int) -> None:
+    """Train the packs of the one-core sweep and keep nothing."""
     from memspan.training.train import train
 
-    groups = packs(small_runs(n, steps), {}, workers=1)
-    for group in groups:
+    for group in _packs(n, steps):
         for _ in train(group):
             pass
-    return len(groups)
 
 
 def page(found: dict[str, Any]) -> str:
     """Return the page for a record."""
     seconds, about = found["seconds"], found["machine"]
     ray = f"| the same, Ray engine | {seconds['ray']} |\n" if "ray" in seconds else ""
-    foreign = found["foreign_cores"]
+    foreign, turns = found["foreign_cores"], len(found["every_turn"]["bare"])
     return f"""# How a sweep keeps the cores busy
 
 Written by `memspan bench sweep` on {about["processor"]}, {about["cores"]} cores.
-{found["runs"]} runs of {found["steps"]} steps in {found["packs"]} packs (32 units, batch 32, T = 10).
+{found["runs"]} runs of {found["steps"]} steps in {found["packs"]} packs (32 units, batch 32, T = 10);
+medians of {turns} turns, the sides in each one after the other, forwards and backwards.
 
 | | seconds |
 |---|---|

@@ -34,7 +34,7 @@ class Reproduce:
     source: Annotated[Path | None, tyro.conf.arg(name="from")] = None
     """Take runs and answers from this folder of results; train nothing."""
     train: bool = True
-    """Train and measure what is missing; --no-train takes what the ledger holds."""
+    """Train what is missing; --no-train asks the runs that the ledger holds, and the equations."""
     publish: Path | None = None
     """Also write the results into this folder: a Parquet file an experiment, answers, verdicts, sha256."""
     options: tyro.conf.OmitArgPrefixes[SweepOptions] = field(default_factory=SweepOptions)
@@ -86,7 +86,7 @@ class Reproduce:
         with open_ledger(self.options) as ledger:
             if self.train:
                 train_missing(wanted.runs, ledger, self.options)
-                measure_missing(wanted.probes, ledger)
+            measure_missing(wanted.probes, ledger)
             yield ledger
 
     def _publish(self, ledger: Ledger, whole: Preset, report: Path) -> None:

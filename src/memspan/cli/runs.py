@@ -72,10 +72,11 @@ class RunsExport:
 
 @dataclass(frozen=True)
 class RunsImport:
-    """Take runs from a Parquet file into the ledger; they count as finished."""
+    """Take runs from a Parquet file, or all of a results folder, into the ledger; they count as finished."""
 
     file: tyro.conf.Positional[Path]
-    """A file that ``memspan runs export`` wrote, here or on another machine."""
+    """A file that ``memspan runs export`` wrote, here or on another machine, or a folder that
+    ``memspan reproduce --publish`` wrote, whose answers come along."""
     out: Path = Path("out")
     """Folder of the ledger, made if need be."""
 
@@ -85,11 +86,15 @@ class RunsImport:
         from memspan.cli.train import open_ledger
         from memspan.config import RunConfig
         from memspan.ledger.parquet import import_parquet
+        from memspan.report.results import import_results
 
-        if not self.file.is_file():
+        if not self.file.exists():
             raise ArgumentError(f"{self.file}: no such file; expected one written by memspan runs export")
         with open_ledger(SweepOptions(out=self.out)) as ledger:
-            report = import_parquet(ledger, self.file, check_id=lambda flat: RunConfig.from_flat(flat).id)
+            if self.file.is_dir():
+                report = import_results(ledger, self.file)
+            else:
+                report = import_parquet(ledger, self.file, check_id=lambda flat: RunConfig.from_flat(flat).id)
         print(f"{report.added} runs added, {report.already} were there already")
         if report.refused:
             print(f"{len(report.refused)} differ from the finished runs stored here and were left out:")

@@ -114,11 +114,18 @@ def commands() -> dict[str, str]:
 
 
 def claims_json(evidence: Evidence, ids: Sequence[str] | None = None) -> str:
-    """Return the verdicts as JSON, null where a claim is not yet run."""
+    """Return the verdicts as JSON, null where a claim is not yet run.
+
+    Numbers have ten digits: the last bits of a sum depend on the processor, and this file must not.
+    """
     rows = [
-        {"id": id, "verdict": str(v.word), "value": v.value, "low": v.low, "high": v.high, "n": v.n}
+        {"id": id, "verdict": str(v.word), **_digits(value=v.value, low=v.low, high=v.high), "n": v.n}
         | {"told": CLAIMS[id].told(v) if v.value is not None else "", "command": commands()[id]}
         for id, v in evidence.verdicts.items()
         if ids is None or id in ids
     ]
     return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _digits(**numbers: float | None) -> dict[str, float | None]:
+    return {name: None if number is None else float(f"{number:.10g}") for name, number in numbers.items()}

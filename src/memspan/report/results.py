@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from memspan.config import RunConfig
 from memspan.errors import LedgerError
-from memspan.ledger import Ledger
+from memspan.ledger import ImportReport, Ledger
 from memspan.ledger.parquet import export_parquet, import_parquet
 from memspan.report.evidence import answers
 from memspan.report.output import whole_or_nothing
@@ -88,14 +88,28 @@ def opened_results(folder: str | os.PathLike[str]) -> Iterator[Ledger]:
     Raises:
         LedgerError: no results folder, or a file that is missing or was changed.
     """
-    path = Path(folder)
-    _check(path)
     with TemporaryDirectory(prefix="memspan-results-") as room, Ledger.open(Path(room, "l.sqlite")) as ledger:
-        for file in sorted(path.glob("*.parquet")):
-            import_parquet(ledger, file, check_id=lambda flat: RunConfig.from_flat(flat).id)
-        for row in json.loads((path / ANSWERS).read_text(encoding="utf-8")):
-            ledger.measure(row["config"], row["values"], row["machine"])
+        import_results(ledger, Path(folder))
         yield ledger
+
+
+def import_results(ledger: Ledger, folder: Path) -> ImportReport:
+    """Take everything of a results folder into a ledger: runs, which count as finished, and answers.
+
+    Raises:
+        LedgerError: no results folder, or a file that is missing or was changed.
+    """
+    _check(folder)
+    reports = [
+        import_parquet(ledger, file, check_id=lambda flat: RunConfig.from_flat(flat).id)
+        for file in sorted(folder.glob("*.parquet"))
+    ]
+    held = [measurement.config for measurement in ledger.measurements()]
+    for row in json.loads((folder / ANSWERS).read_text(encoding="utf-8")):
+        if row["config"] not in held:
+            ledger.measure(row["config"], row["values"], row["machine"])
+    refused = tuple(line for report in reports for line in report.refused)
+    return ImportReport(sum(r.added for r in reports), sum(r.already for r in reports), refused)
 
 
 def _check(folder: Path) -> None:

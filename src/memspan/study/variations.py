@@ -72,7 +72,7 @@ def initialisations(seeds: Iterable[int] = range(5)) -> Experiment:
     return Experiment("initialisations", title, tuple(runs), ("fig-initialisations",))
 
 
-def dips(seeds: Iterable[int] = range(10)) -> Experiment:
+def dips(seeds: Iterable[int] = range(5)) -> Experiment:
     """Add the LSTM with forget bias 1 at the lengths an RNN learns (c06)."""
     return Experiment(
         "dips", "Sudden drops, LSTM with forget bias 1", tuple(runs_of(FORGETS, SHORT, seeds)), ("c06",)
