@@ -13,6 +13,7 @@ import tyro
 
 from memspan.cli.app import App
 from memspan.cli.bench import BenchKernels
+from memspan.cli.bench_app import BenchApp
 from memspan.cli.bench_gate import BenchGate
 from memspan.cli.bench_layers import BenchLayers
 from memspan.cli.bench_study import BenchStudy
@@ -81,6 +82,7 @@ VERBS: dict[str, type | Group] = {
     "bench": Group(
         "Measure speed, equality first; write docs/benchmarks.",
         {
+            "app": BenchApp,
             "gate": BenchGate,
             "kernels": BenchKernels,
             "layers": BenchLayers,
