@@ -13,7 +13,7 @@ from memspan.kernels.cpu import ops
 def untried(monkeypatch, tmp_path):
     """Kernels whose trial is forgotten, and a place of its own for the notes of those that pass."""
     monkeypatch.setattr(trial, "_FOUND", {})
-    monkeypatch.setattr(trial, "note_of", lambda source: tmp_path / f"{source.stem}.tried")
+    monkeypatch.setattr(trial, "note_of", lambda module: tmp_path / f"{module.__name__}.tried")
     return tmp_path
 
 

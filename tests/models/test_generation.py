@@ -6,6 +6,8 @@ import torch
 from model_cases import BYTES, LETTERS, made
 
 from memspan.errors import ArgumentError, KernelRefusal
+from memspan.kernels import trial
+from memspan.models import writing
 from memspan.models.generation import SENTENCE_ENDS
 from memspan.models.sampling import Sampling
 from memspan.text.vocabulary import UnknownCharacterError
@@ -143,3 +145,21 @@ def test_lengths_and_stops_that_cannot_be_meant():
             model.generate("the", **arguments)
     with pytest.raises(ArgumentError, match="block"):
         next(model.stream("the", 5, block=0))
+
+
+def test_a_kernel_that_writes_wrongly_is_refused_before_its_first_text(monkeypatch, tmp_path):
+    model = made()
+    monkeypatch.setattr(trial, "note_of", lambda module: tmp_path / f"{module.__name__}.tried")
+    kept = writing.Writer.write
+
+    def spoilt(self, steps):
+        made = kept(self, steps)
+        made.distributions[..., 0] += 0.01
+        return made
+
+    monkeypatch.setattr(writing.Writer, "write", spoilt)
+    with pytest.raises(KernelRefusal, match="compiled code is wrong"):
+        model.generate("a", 3, kernel="fused")
+    monkeypatch.setattr(writing.Writer, "write", kept)
+    assert len(model.generate("a", 3, kernel="fused").text) == 3
+    assert any(note.name.startswith("memspan_writer") for note in tmp_path.iterdir())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -46,15 +47,17 @@ def _tried(cell: Cell, sparse: bool) -> str | None:
     """Try a kernel unless a note beside its compiled code says that it passed."""
     spec = spec_for(cell, LANES)
     module = sparse_engine.module(spec) if sparse else cache.load(spec)
-    source = Path(str(module.__file__))
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    note = note_of(source)
-    if note.is_file() and note.read_text(encoding="utf-8") == digest:
+    if passed(module):
         return None
     with torch.inference_mode(False), torch.enable_grad(), torch.autocast("cpu", enabled=False):
         worst = max(error(cell, shape, sparse) for shape in SHAPES)
+    return judged(module, worst)
+
+
+def judged(module: ModuleType, worst: float) -> str | None:
+    """Note that a module passed its trial with this error, or return what is wrong with it."""
     if worst <= ALLOWED:
-        note.write_text(digest, encoding="utf-8")
+        note_of(module).write_text(_digest(module), encoding="utf-8")
         return None
     return (
         f"on this machine its compiled code is wrong, off by {worst:.1e} of the largest value where the trial"
@@ -62,9 +65,19 @@ def _tried(cell: Cell, sparse: bool) -> str | None:
     )
 
 
-def note_of(source: Path) -> Path:
-    """Return where it is noted that the kernel of a source passed."""
-    return source.with_suffix(".tried")
+def passed(module: ModuleType) -> bool:
+    """Whether a note beside a module's compiled code says that it passed its trial."""
+    note = note_of(module)
+    return note.is_file() and note.read_text(encoding="utf-8") == _digest(module)
+
+
+def note_of(module: ModuleType) -> Path:
+    """Return where it is noted that a module passed."""
+    return Path(str(module.__file__)).with_suffix(".tried")
+
+
+def _digest(module: ModuleType) -> str:
+    return hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
 
 
 def error(cell: Cell, shape: tuple[int, int, int, int, int, bool], sparse: bool) -> float:

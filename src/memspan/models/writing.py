@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
+from types import ModuleType
 
 import numpy as np
 import torch
 
 from memspan import simd
+from memspan.errors import KernelRefusal
+from memspan.kernels import trial
 from memspan.kernels.cpu.rows import Choosing, Rows, Written
 from memspan.kernels.cpu.spec import spec_for
 from memspan.kernels.cpu.writer import Writer
+from memspan.kernels.cpu.writer import module as writer_module
 from memspan.models.form import Form, TextState
 from memspan.models.sampling import Sampling
 
@@ -32,9 +37,29 @@ def begin(
     layers = [_weights(model, k) for k in range(model.recipe.layers)]
     read_out = model.read_out.weight.detach(), model.read_out.bias.detach()
     states = [torch.stack(parts) for parts in zip(*(part.unbind(0) for part in state.parts), strict=True)]
-    return Writer(
-        spec_for(model.recurrent.cell, simd.LANES), layers, read_out, states, symbols, seeds, choosing
-    )
+    spec = spec_for(model.recurrent.cell, simd.LANES)
+
+    def writer(choosing: Choosing) -> Writer:
+        return Writer(spec, layers, read_out, states, symbols, seeds, choosing)
+
+    if not trial.passed(writing := writer_module(spec)):
+        told = dataclasses.replace(choosing, distributions=True)
+        _try(writing, writer(told), StepRows(model, state, symbols, seeds, told))
+    return writer(choosing)
+
+
+def _try(module: ModuleType, fused: Writer, steps: StepRows) -> None:
+    """Let the kernel write one symbol beside the layers before its first use on a machine.
+
+    Raises:
+        KernelRefusal: it gives other probabilities than they do.
+    """
+    seen, wanted = (rows.write(1).distributions for rows in (fused, steps))
+    assert seen is not None
+    assert wanted is not None
+    off = float(np.abs(seen - wanted).max())
+    if wrong := trial.judged(module, off if off == off else np.inf):
+        raise KernelRefusal(f"the kernel that writes does not serve: {wrong}; take kernel='steps'")
 
 
 @torch.no_grad()
