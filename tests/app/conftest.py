@@ -8,16 +8,8 @@ from urllib.parse import urlparse
 
 import pytest
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-quic",
-]
+from memspan.bench.app import CHROMIUM, FLAGS
+
 SERVER = """
 import socket, sys
 connect = socket.socket.connect
@@ -62,6 +54,27 @@ class Server:
 @pytest.fixture(scope="session")
 def app_folder(tmp_path_factory):
     return tmp_path_factory.mktemp("app")
+
+
+@pytest.fixture
+def report(tmp_path, monkeypatch):
+    """A folder with the report of a made-up study; its figures, which take long, are left out."""
+    for needed in ("matplotlib", "jinja2", "typst"):
+        pytest.importorskip(needed, reason="the report needs memspan[lab]")
+    from made_up import made_up_study
+
+    from memspan.ledger import Measurement
+    from memspan.probes import PROBES, Probe
+    from memspan.report import build
+    from memspan.study import preset
+
+    monkeypatch.setattr(build, "FIGURES", {})
+    folder = tmp_path / "report"
+    folder.mkdir()
+    few = {name: PROBES.resolve(name)(20, 0) for name in PROBES if name != "slope"}  # which trains
+    answers = [Measurement(Probe(name).flat(), values, {}) for name, values in few.items()]
+    build.write_report(made_up_study("full", seeds=5), folder, preset("full"), answers)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("gradio", reason="the app needs gradio: pip install 'memspan[app]'")
 
-from memspan.app import gate, inside, models, reading, text, train
+from memspan.app import gate, inside, models, reading, text, train, turns
 from memspan.app.ledger import final_state, solved_shares, stored_curves, trained_runs
 from memspan.app.svg import Chart, steps
 from memspan.cells.time_gate.curve import openness
@@ -37,12 +37,26 @@ def test_absurd_trainings_are_refused_with_a_sentence(place, value):
 
 
 def test_one_visitor_trains_one_network_at_a_time():
-    trainings = train.Trainings()
+    trainings = turns.Trainings()
     with trainings.begin("a") as first, trainings.begin("a") as second:
         assert first.is_set()
         assert not second.is_set()
         assert len(trainings) == 1
     assert len(trainings) == 0
+
+
+def test_who_stops_while_waiting_is_not_trained_for_until_he_asks_again():
+    trainings = turns.Trainings()
+    assert not trainings.queue("a")
+    with trainings.begin("a"), trainings.begin("b") as other:
+        assert not trainings.queue("a")
+        assert trainings.queue("c")
+        assert trainings.stop("c")
+        assert not trainings.wanted("c")
+        assert trainings.queue("c")
+        assert trainings.wanted("c")
+        assert not trainings.stop("c")
+        assert not other.is_set()
 
 
 def test_watching_yields_words_and_a_chart_until_the_end(tmp_path):
@@ -125,6 +139,6 @@ def test_a_chart_is_one_described_element():
     chart = Chart("A < B", (0, 10), (0, 1))
     chart.line([0, 10], [0, 1], "main")
     drawn = chart.render("rises")
-    assert drawn.startswith("<svg")
+    assert drawn.startswith("<figure")
     assert 'aria-label="A &lt; B: rises"' in drawn
     assert steps(0, 7, 5) == [0.0, 2.0, 4.0, 6.0]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 import numpy as np
 
@@ -13,7 +11,6 @@ from memspan.cells.time_gate.curve import closed_time, mean_openness, openness, 
 END = 60.0
 """Milliseconds that the tab shows."""
 SAMPLES = 241
-AT_ONCE: Any = {"show_progress": "hidden", "trigger_mode": "always_last", "api_visibility": "private"}
 UNITS, SPREAD = 32, 6.0
 """Units of the crowd, and the ratio of its longest period to the one chosen."""
 
@@ -57,7 +54,8 @@ def _facts(period: float, open_ratio: float, leak: float) -> str:
 
 
 def _clock(period: float, shift: float, open_ratio: float, leak: float) -> str:
-    chart = Chart("Openness k(t), and the phase that drives it", (0, END), (0, 1), "time (ms)", height=210)
+    chart = Chart("One gate", (0, END), (0, 1), "time (ms)", height=150)
+    chart.legend([("openness k(t)", "main"), ("phase", "second")])
     begins = shift + period * np.arange(np.floor(-shift / period) - 1, np.ceil((END - shift) / period))
     begins = begins[begins + open_ratio * period > 0]
     for begin in begins:
@@ -71,7 +69,7 @@ def _clock(period: float, shift: float, open_ratio: float, leak: float) -> str:
 def _crowd(period: float, shift: float, open_ratio: float, leak: float) -> str:
     """Draw one row a unit, periods from the one chosen up to ``SPREAD`` times as long."""
     title = f"{UNITS} units, periods from {period:.3g} ms (bottom) to {SPREAD * period:.3g} ms (top)"
-    chart = Chart(title, (0, END), (0, UNITS), "time (ms)", height=250, ticks=())
+    chart = Chart(title, (0, END), (0, UNITS), "time (ms)", height=190, ticks=())
     for unit, longer in enumerate(SPREAD ** (np.arange(UNITS) / (UNITS - 1))):
         time = _corners(longer * period, longer * shift, open_ratio)
         k = openness(time, longer * period, longer * shift, open_ratio, leak)
@@ -87,7 +85,8 @@ def _signal(period: float, shift: float, open_ratio: float, leak: float) -> str:
     held, state = [], 0.0
     for value, gate in zip(x, k, strict=True):
         held.append(state := state + gate * (value - state))
-    chart = Chart("A signal, and what the unit holds of it", (0, END), (-1, 1), "time (ms)", ticks=(-1, 0, 1))
+    chart = Chart("What a unit holds of a signal", (0, END), (-1, 1), "time (ms)", ticks=(-1, 0, 1))
+    chart.legend([("unit", "main"), ("signal", "second")])
     chart.line(time, x, "second")
     chart.line(time, held, "main")
     return chart.render("while the gate is closed the unit keeps the value it took last")
@@ -108,11 +107,7 @@ def tab() -> None:
             charts = gr.HTML(show(15, 0, 0.4, 0), elem_id="gate-charts")
     for slider in sliders:
         slider.input(
-            show,
-            sliders,
-            charts,
-            show_progress="hidden",
-            trigger_mode="always_last",
-            api_visibility="private",
-        )
+            show, sliders, charts, queue=False,  # a picture of milliseconds waits for no one's training
+            show_progress="hidden", trigger_mode="always_last", api_visibility="private",
+        )  # fmt: skip
     gr.api(curve, api_name="gate")

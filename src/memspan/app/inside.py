@@ -42,12 +42,12 @@ def look(folder: Path, name: str, typed: str) -> Shown:
     Raises:
         ArgumentError: fewer than 3 symbols or too many, or one the model does not know.
     """
+    if not 3 <= len(typed) <= LONGEST:
+        raise ArgumentError(f"{len(typed)} symbols: type 3 … {LONGEST}")
     models.ready()
     from memspan.probes.gates import gate_values
     from memspan.probes.gradients import one_thread, state_gradients
 
-    if not 3 <= len(typed) <= LONGEST:
-        raise ArgumentError(f"{len(typed)} symbols: type 3 … {LONGEST}")
     runs = trained_runs(folder)
     with one_thread():
         specimen, shown = (
@@ -110,7 +110,7 @@ def _gradients(seen: Shown) -> str:
     every = np.concatenate(list(logs.values()))
     low, high = np.floor(every.min()), np.ceil(every.max() + 1e-9)
     title = "Gradient of the loss after each symbol, ‖∂L/∂state‖"
-    chart = Chart(title, (0.5, len(steps) + 0.5), (low, max(high, low + 1)), height=240, powers=True)
+    chart = Chart(title, (0.5, len(steps) + 0.5), (low, max(high, low + 1)), height=180, powers=True)
     _draw(chart, steps, logs)
     _write(chart, seen.symbols)
     ratio = every[-1] - every[0]
@@ -121,7 +121,7 @@ def _gates(seen: Shown) -> str:
     steps = np.arange(1, len(seen.symbols) + 1)
     low = -1 if any(values.min() < 0 for values in seen.gates.values()) else 0
     ticks = (low, 0.5, 1) if low == 0 else (-1, 0, 1)
-    chart = Chart("Gates, mean over the units", (0.5, len(steps) + 0.5), (low, 1), height=240, ticks=ticks)
+    chart = Chart("Gates, mean over the units", (0.5, len(steps) + 0.5), (low, 1), height=180, ticks=ticks)
     _draw(chart, steps, seen.gates)
     _write(chart, seen.symbols)
     told = ", ".join(f"{name} {values.mean():.2f}" for name, values in seen.gates.items())
@@ -149,7 +149,7 @@ def tab(folder: Path) -> None:
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
             name = gr.Dropdown(names, value=first, label="Network")
-            typed = gr.Textbox(_example(folder, first), label="Sequence", lines=3, max_length=LONGEST)
+            typed = gr.Textbox(_example(folder, first), label="Sequence", lines=3, max_lines=6)
             start = gr.Button("Look inside", variant="primary")
         with gr.Column(scale=3, min_width=320):
             charts = gr.HTML(elem_id="inside-charts")

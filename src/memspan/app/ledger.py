@@ -37,12 +37,16 @@ def stored_curves(folder: Path, run: RunConfig) -> list[Curve]:
 
 
 def solved_shares(folder: Path) -> dict[str, dict[int, Interval]]:
-    """Return recipe → length → share of its stored runs that solved it, for the recipes of most lengths."""
+    """Return recipe → length → share of its stored runs that solved it, for the recipes of most lengths.
+
+    A recipe of one length is left out: there is no line to draw.
+    """
     groups: dict[str, dict[int, list[bool]]] = defaultdict(lambda: defaultdict(list))
     with _ledger(folder) as ledger:
         for record in _select(ledger, status=("finished", "stopped"), task="palindrome"):
             groups[_recipe(record)][record.config["length"]].append(record.metrics.get("solved") == 1.0)
-    best = sorted(groups, key=lambda name: (-len(groups[name]), name))[:RECIPES]
+    lines = [name for name, lengths in groups.items() if len(lengths) > 1]
+    best = sorted(lines, key=lambda name: (-len(groups[name]), name))[:RECIPES]
     return {
         name: {length: wilson(sum(seeds), len(seeds)) for length, seeds in sorted(groups[name].items())}
         for name in best

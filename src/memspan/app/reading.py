@@ -21,6 +21,13 @@ MISSING = (
     " minutes; then press <em>Read again</em>.</p>"
 )
 COLUMNS = ("id", "verdict", "value", "interval", "n", "sentence")
+LOOKS = {
+    "holds": ("✓", "good"),
+    "holds under conditions": ("◐", "half"),
+    "does not hold": ("✗", "bad"),
+    "not yet run": ("○", "none"),
+}
+"""Verdict → its sign, so that colour is never the only difference, and its class in the style sheet."""
 
 
 def claims(folder: Path) -> list[dict[str, Any]]:
@@ -56,15 +63,18 @@ def show(folder: Path) -> str:
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    low, high = row.get("low"), row.get("high")
-    interval = "" if low is None or high is None else f"{low:.2g} … {high:.2g}"
+    low, high, value = (row.get(name) for name in ("low", "high", "value"))
+    word = str(row.get("verdict", ""))
+    sign, look = LOOKS.get(word, ("", ""))
     shown = {
         **{name: row.get(name) for name in ("id", "n", "sentence")},
-        "verdict": row.get("word") or row.get("verdict"),
-        "value": None if row.get("value") is None else f"{row['value']:.3g}",
-        "interval": interval,
+        "verdict": f"{sign} {word}".strip(),
+        "value": None if value is None else f"{value:.3g}",
+        "interval": None if low is None or high is None else f"{low:.2g} … {high:.2g}",
     }
-    return [f"<td>{escape(str(shown[name] if shown[name] is not None else ''))}</td>" for name in COLUMNS]
+    looks = {name: f"verdict {look}" if name == "verdict" else name for name in COLUMNS}
+    texts = {name: "" if text is None else str(text) for name, text in shown.items()}
+    return [f'<td class="{looks[name]}">{escape(texts[name])}</td>' for name in COLUMNS]
 
 
 def mount(app: FastAPI, folder: Path) -> None:
@@ -79,7 +89,7 @@ def mount(app: FastAPI, folder: Path) -> None:
 
 def tab(folder: Path) -> None:
     """Build the tab inside the open Blocks."""
-    again = gr.Button("Read again", size="sm")
+    again = gr.Button("Read again", size="sm", elem_id="read-again")
     page = gr.HTML(show(folder), elem_id="report-page")
     again.click(lambda: show(folder), None, page, api_visibility="private")
     gr.api(lambda: claims(folder), api_name="claims")

@@ -24,8 +24,8 @@ BLOCK, PACE = 8, 0.04
 """Characters that appear at a time, and the seconds until the next: writing takes far less than reading."""
 STRONGEST = 6.0
 """Bits of surprisal that get the full colour."""
-SHOWN = 6
-"""Characters listed of a distribution."""
+SHOWN, LEAST = 6, 0.0005
+"""Characters listed of a distribution, and the probability below which one is not."""
 VISIBLE = {"\n": "⏎", " ": "␣", "\t": "⇥"}
 
 
@@ -46,38 +46,39 @@ def write(
     """Write at two temperatures side by side; yield both texts as HTML, block by block."""
     rows = [_begin(folder, name, prompt, t, top_p, seed, length) for t in (one, two)]
     for _ in itertools.zip_longest(*(row.blocks(BLOCK) for row in rows)):
-        yield _page(rows[0]), _page(rows[1])
+        yield _page(rows[0], one), _page(rows[1], two)
         time.sleep(PACE)
-    yield _page(rows[0], hover=True), _page(rows[1], hover=True)
+    yield _page(rows[0], one, hover=True), _page(rows[1], two, hover=True)
 
 
 def _begin(
     folder: Path, name: str, prompt: str, temperature: float, top_p: float, seed: float, length: float
 ) -> Generation:
-    models.ready()
-    from memspan.models.generation import Generation
-    from memspan.models.sampling import Sampling
-
     if len(prompt) > LONGEST_PROMPT:
         raise ArgumentError(f"the prompt has {len(prompt):,} characters; this page reads {LONGEST_PROMPT:,}")
     if not 1 <= length <= LONGEST_TEXT:
         raise ArgumentError(f"length {length:g}: this page writes 1 … {LONGEST_TEXT:,} characters")
     if not 0 <= seed < 2**63:
         raise ArgumentError(f"seed {seed:g}: expected 0 or more")
+    models.ready()
+    from memspan.models.generation import Generation
+    from memspan.models.sampling import Sampling
+
     sampling = Sampling(temperature=temperature, top_p=top_p, seed=int(seed))
     model = models.load(folder, name)
     return Generation(model, [prompt], int(length), sampling, (), 0, "error", True, "auto")
 
 
-def _page(generation: Generation, hover: bool = False) -> str:
+def _page(generation: Generation, temperature: float, hover: bool = False) -> str:
     made = generation.result(0)
     tips = _tips(generation.model.vocabulary, made) if hover else itertools.repeat("")
     body = "".join(
         _character(symbol, bits, tip)
         for symbol, bits, tip in zip(made.text, made.surprisal, tips, strict=False)
     )
-    mean = f"{np.mean(made.surprisal):.2f} bits a character" if len(made.surprisal) else ""
-    return f'<p class="facts">{mean}</p><div class="writing"><b>{escape(made.prompt)}</b>{body}</div>'
+    mean = f": {np.mean(made.surprisal):.2f} bits a character" if len(made.surprisal) else ""
+    facts = f'<p class="facts">Temperature {temperature:g}{mean}</p>'
+    return f'{facts}<div class="writing"><b>{escape(made.prompt)}</b>{body}</div>'
 
 
 def _character(symbol: str, bits: float, tip: str) -> str:
@@ -90,7 +91,7 @@ def _tips(vocabulary: Vocabulary, made: Generated) -> Iterator[str]:
     """Yield for every character the most probable ones at its place, as a small list of bars."""
     assert made.distributions is not None
     for spread, bits in zip(made.distributions, made.surprisal, strict=True):
-        best = np.argsort(spread)[::-1][:SHOWN]
+        best = [k for k in np.argsort(spread)[::-1][:SHOWN] if spread[k] >= LEAST]
         bars = "".join(_bar(vocabulary.decode([int(k)]), float(spread[k])) for k in best)
         yield f'<span class="tip"><span>{bits:.2f} bits</span>{bars}</span>'
 
@@ -109,12 +110,12 @@ def tab(folder: Path) -> None:
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
             name = gr.Dropdown([*models.choices(folder)], value=models.SHIPPED, label="Model")
-            prompt = gr.Textbox("The right of the people", label="Prompt", lines=2, max_length=LONGEST_PROMPT)
-            one = gr.Slider(0, 2, value=0.5, step=0.05, label="Temperature, left")
-            two = gr.Slider(0, 2, value=1.2, step=0.05, label="Temperature, right")
+            prompt = gr.Textbox("The right of the people", label="Prompt", lines=2, max_lines=6)
+            one = gr.Slider(0, 3, value=0.5, step=0.05, label="Temperature, left")
+            two = gr.Slider(0, 3, value=2, step=0.05, label="Temperature, right")
             with gr.Accordion("More", open=False):
                 top_p = gr.Slider(0.05, 1, value=1, step=0.05, label="Top-p")
-                seed = gr.Number(0, precision=0, minimum=0, label="Seed")
+                seed = gr.Number(0, precision=0, label="Seed")
                 length = gr.Slider(20, LONGEST_TEXT, value=280, step=20, label="Characters")
             start = gr.Button("Write", variant="primary")
         texts = []

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,47 +13,19 @@ import numpy as np
 from memspan.app import models
 from memspan.app.ledger import solved_shares, stored_curves
 from memspan.app.svg import Chart
+from memspan.app.turns import AT_ONCE, Trainings
 from memspan.cells import CELLS
 from memspan.config import Bias, Init, Optimizer, RunConfig
 from memspan.errors import ArgumentError, MemspanError
 
-AT_ONCE = 2
-"""Trainings at the same time; further visitors wait for their turn."""
 LONGEST, WIDEST, MOST_STEPS = 300, 256, 5000
 REDRAW = 0.3
 """Seconds between two pictures."""
 SMOOTH = 25
 """Batches of the moving mean."""
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
-
-
-class Trainings:
-    """Who is training, so that a button or a closed page can end it."""
-
-    def __init__(self) -> None:
-        self._stops: dict[str, threading.Event] = {}
-
-    @contextmanager
-    def begin(self, session: str) -> Iterator[threading.Event]:
-        """Note that a visitor trains, ending what the same visitor had begun before."""
-        self.stop(session)
-        stop = self._stops[session] = threading.Event()
-        try:
-            yield stop
-        finally:
-            stop.set()
-            if self._stops.get(session) is stop:
-                del self._stops[session]
-
-    def stop(self, session: str) -> None:
-        """Ask a visitor's training to end after its step."""
-        if session in self._stops:
-            self._stops[session].set()
-
-    def __len__(self) -> int:
-        return len(self._stops)
-
-
+READY = "<p>Choose, then press Train.</p>"
+WAIT = f"<p>{AT_ONCE} others are training. Yours begins when one of them ends.</p>"
 TRAININGS = Trainings()
 
 
@@ -120,9 +90,10 @@ def _solved_at(accuracy: np.ndarray, run: RunConfig) -> int | None:
 
 
 def _chart(training: Any, run: RunConfig, beside: list[tuple[np.ndarray, np.ndarray]]) -> str:
-    chart = Chart("Accuracy while training", (0, run.recipe.steps), (0, 1), "training step", height=300)
+    chart = Chart("Accuracy while training", (0, run.recipe.steps), (0, 1), "training step", height=240)
     chart.line((0, run.recipe.steps), (run.task.chance(),) * 2, "goal")
-    chart.legend([("batches", "main"), ("fresh sequences", "second"), ("stored runs", "beside")])
+    stored = [("stored runs", "beside")] if beside else []
+    chart.legend([("batches", "main"), ("fresh sequences", "second dots"), *stored, ("chance", "goal")])
     for steps, values in beside:
         kept = steps <= run.recipe.steps
         chart.line(steps[kept], values[kept], "beside")
@@ -142,18 +113,18 @@ def _chart(training: Any, run: RunConfig, beside: list[tuple[np.ndarray, np.ndar
 def shares(folder: Path) -> str:
     """Return the share of stored runs that solved each length, a line a recipe, as HTML."""
     found = solved_shares(folder)
-    lengths = [length for recipe in found.values() for length in recipe]
-    if len(set(lengths)) < 2:
+    if not found:
         return ""
+    lengths = [length for recipe in found.values() for length in recipe]
     title = "Stored runs: share that solved the length"
-    chart = Chart(title, (min(lengths), max(lengths)), (0, 1), "length T (digits)", height=260)
+    chart = Chart(title, (min(lengths), max(lengths)), (0, 1), "length T (digits)", height=200)
     kinds = dict(zip(found, ("main", "second", "third", "fourth"), strict=False))
     for name, kind in kinds.items():
         at, seen = list(found[name]), list(found[name].values())
         chart.band(at, [s.low or 0.0 for s in seen], [s.high or 0.0 for s in seen], f"interval {kind}")
         chart.line(at, [s.value for s in seen], kind)
     chart.legend([*kinds.items()])
-    n = ", ".join(f"{name}: {sum(s.n for s in recipe.values())} runs" for name, recipe in found.items())
+    n = "; ".join(f"{name}: {sum(s.n for s in recipe.values())} runs" for name, recipe in found.items())
     return (
         chart.render(f"with 95% Wilson intervals; {n}") + f'<p class="source">{n}; 95% Wilson intervals.</p>'
     )
@@ -173,29 +144,46 @@ def tab(page: gr.Blocks, folder: Path) -> None:
                 rate = gr.Dropdown([*RATES], value=1e-3, label="Learning rate")
                 hidden = gr.Slider(8, WIDEST, value=128, step=8, label="Hidden units")
                 steps = gr.Slider(100, MOST_STEPS, value=2000, step=100, label="Steps")
-                seed = gr.Number(0, precision=0, minimum=0, label="Seed")
+                seed = gr.Number(0, precision=0, label="Seed")
             with gr.Row():
-                start = gr.Button("Train", variant="primary")
-                stop = gr.Button("Stop")
+                start = gr.Button("Train", variant="primary", min_width=100)
+                stop = gr.Button("Stop", min_width=100)
         with gr.Column(scale=3, min_width=320):
-            words = gr.HTML("<p>Choose, then press Train.</p>", elem_id="train-words")
+            words = gr.HTML(READY, elem_id="train-words")
             chart = gr.HTML(elem_id="train-chart")
             gr.HTML(shares(folder), elem_id="stored-shares")
     wishes = [cell, length, init, bias, optimizer, rate, hidden, steps, seed]
+    _connect(page, folder, wishes, start, stop, [words, chart])
+
+
+def _connect(
+    page: gr.Blocks, folder: Path, wishes: list[Any], start: gr.Button, stop: gr.Button, shown: list[gr.HTML]
+) -> None:
+    """Say what the buttons and a closed page do."""
 
     def train(request: gr.Request, *values: Any) -> Iterator[tuple[str, str]]:
+        session = request.session_hash or ""
+        if not TRAININGS.wanted(session):
+            return
         try:
-            yield from watch(run_of(*values), request.session_hash or "", folder)
+            yield from watch(run_of(*values), session, folder)
         except MemspanError as error:
             raise gr.Error(str(error), duration=None, print_exception=False) from None
 
-    def leave(request: gr.Request) -> None:
+    def queue(request: gr.Request) -> Any:
+        return WAIT if TRAININGS.queue(request.session_hash or "") else gr.skip()
+
+    def leave(request: gr.Request) -> Any:
+        return READY if TRAININGS.stop(request.session_hash or "") else gr.skip()
+
+    def close(request: gr.Request) -> None:
         TRAININGS.stop(request.session_hash or "")
 
+    start.click(queue, None, shown[0], api_visibility="private", show_progress="hidden", queue=False)
     start.click(
-        train, wishes, [words, chart], api_name="train", show_progress="hidden",
+        train, wishes, shown, api_name="train", show_progress="hidden",
         concurrency_limit=AT_ONCE, concurrency_id="training",
     )  # fmt: skip
     gr.api(lambda: len(TRAININGS), api_name="trainings")
-    stop.click(leave, api_name="stop", show_progress="hidden", queue=False)
-    page.unload(leave)
+    stop.click(leave, None, shown[0], api_name="stop", show_progress="hidden", queue=False)
+    page.unload(close)
