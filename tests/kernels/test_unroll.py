@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from kernel_cases import make
+from kernel_cases import fused, make, name_of
 
 from memspan.cells.lstm.equations import LSTM
 from memspan.errors import ArgumentError, KernelRefusal, ShapeError
@@ -111,3 +111,19 @@ def test_gates_are_returned_by_the_reference():
     assert made.gates["f"].shape == (2, 3, 4, 5)
     c = made.gates["f"][:, 0] * state[1] + made.gates["i"][:, 0] * made.gates["g"][:, 0]
     assert torch.allclose(made.gates["o"][:, 0] * c.tanh(), made.outputs[:, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("variant", [("lstm", {}), ("gru", {"leak": 0.0})], ids=name_of)
+@pytest.mark.parametrize("options", [{}, {"lengths": torch.tensor([[3, 0, 5]])}], ids=["dense", "ragged"])
+def test_torchs_defaults_change_nothing(variant, options):
+    case = make(variant)
+    kernel = "cpu" if options else fused(variant)
+    wanted = unroll(*case, kernel=kernel, **options)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            made = unroll(*case, kernel=kernel, **options)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert made.outputs.dtype == torch.float32
+    assert torch.equal(made.outputs, wanted.outputs)

@@ -33,6 +33,11 @@ def buffer(*shape: int) -> Tensor:
     return made.fill_(math.nan) if poison else made
 
 
+def zeros(*shape: int) -> Tensor:
+    """Return a float32 tensor of zeros, whatever torch's defaults are."""
+    return torch.zeros(shape, dtype=torch.float32, device="cpu")
+
+
 @functools.lru_cache(maxsize=256)
 def tile_rows(B: int) -> int:
     """Return the batch rows of a work unit: a function of the batch alone, so bits know no threads."""
@@ -393,9 +398,9 @@ def padded(plan: Plan, given: Given) -> Given:
 def run_forward(plan: Plan, given: Given, outputs: bool, states: bool) -> tuple[Tensor, ...]:
     """Return outputs (R, T, B, H) or empty, last (parts, R, B, H), carried states or empty, and saved."""
     R, T, B, H, s = plan.R, plan.T, plan.B, plan.H, plan.spec
-    made = torch.zeros if plan.ragged else buffer
-    out = made(R, T, B, H) if outputs else torch.empty(0)
-    carried = made(R, len(s.carried), T, B, H) if states else torch.empty(0)
+    made = zeros if plan.ragged else buffer
+    out = made(R, T, B, H) if outputs else zeros(0)
+    carried = made(R, len(s.carried), T, B, H) if states else zeros(0)
     last = buffer(1 + len(s.carried), R, B, H)
     saved = buffer(R, plan.tiles, plan.saved_size)
     if R * B:
@@ -409,7 +414,7 @@ def made_gradients(plan: Plan, given: Given, wants: dict[str, bool]) -> dict[str
     R, T, B = plan.R, plan.T, plan.B
     grads: dict[str, Tensor] = {}
     if wants["x"]:
-        grads["x"] = (torch.zeros if plan.ragged else buffer)(R, T, B, plan.D)
+        grads["x"] = (zeros if plan.ragged else buffer)(R, T, B, plan.D)
     if wants["state"] and given.state is not None:
         grads["state"] = buffer(*given.state.shape)
     if any(wants[name] for name in WEIGHTS):
@@ -418,7 +423,7 @@ def made_gradients(plan: Plan, given: Given, wants: dict[str, bool]) -> dict[str
             if like is not None and name != "clocks":
                 grads[name] = buffer(*like.shape)
         if given.clocks is not None:
-            grads["clocks"] = torch.full((R, 3, plan.H), math.nan, dtype=torch.float64)
+            grads["clocks"] = torch.full((R, 3, plan.H), math.nan, dtype=torch.float64, device="cpu")
     return grads
 
 

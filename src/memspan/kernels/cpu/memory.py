@@ -35,7 +35,7 @@ def lease(shape: tuple[int, ...]) -> Tensor:
     """Return an uninitialised float32 tensor."""
     size = 4 * math.prod(shape)
     if size < SMALL:
-        return torch.empty(shape)
+        return torch.empty(shape, dtype=torch.float32, device="cpu")
     whole = _from_shelf(size + LINE)
     skip = -whole.ctypes.data % LINE // 4
     return torch.from_numpy(whole.view(_Lease))[skip : skip + size // 4].view(shape)

@@ -259,16 +259,16 @@ def _run(
 def run_forward(plan: Plan, given: Given, outputs: bool, states: bool) -> tuple[Tensor, ...]:
     """Return outputs (R, T, B, H) or empty, last (parts, R, B, H), carried states or empty, and saved."""
     R, T, B, H, s = plan.R, plan.T, plan.B, plan.H, plan.spec
-    made = torch.zeros if plan.ragged else engine.buffer
-    out = made(R, T, B, H) if outputs else torch.empty(0)
-    carried = made(R, len(s.carried), T, B, H) if states else torch.empty(0)
+    made = engine.zeros if plan.ragged else engine.buffer
+    out = made(R, T, B, H) if outputs else engine.zeros(0)
+    carried = made(R, len(s.carried), T, B, H) if states else engine.zeros(0)
     last = engine.buffer(1 + len(s.carried), R, B, H)
     given = engine.padded(plan, given)
     tensors = {"outputs": out if outputs else None, "last": last, "states": carried if states else None}
     if streams(plan):
         if R * B:
             _stream(plan, given, tensors)
-        return out, last, carried, torch.empty(R, plan.tiles, 0)
+        return out, last, carried, engine.zeros(R, plan.tiles, 0)
     found = Schedule(plan, given, slopes=False)
     saved = engine.buffer(R, plan.tiles, _sizes(plan).saved(plan, found.count))
     if R * B:

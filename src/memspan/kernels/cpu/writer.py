@@ -92,9 +92,9 @@ class Writer(Rows):
     def _panels(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Return the read-out as panels [panel][k][lane], and its padded bias: no symbol lies there."""
         width, H = PANEL * self.spec.lanes, weight.shape[1]
-        rows = torch.zeros(self.padded, H)
+        rows = engine.zeros(self.padded, H)
         rows[: self.K] = weight
-        padded = torch.full((self.padded,), -torch.inf)
+        padded = engine.zeros(self.padded).fill_(-torch.inf)
         padded[: self.K] = bias
         return rows.view(-1, width, H).transpose(1, 2).contiguous(), padded
 
