@@ -1,6 +1,7 @@
 """What a visitor may ask for, without a browser: bounds, names, and the pictures as text."""
 
 import json
+import threading
 
 import pytest
 
@@ -142,3 +143,13 @@ def test_a_chart_is_one_described_element():
     assert drawn.startswith("<figure")
     assert 'aria-label="A &lt; B: rises"' in drawn
     assert steps(0, 7, 5) == [0.0, 2.0, 4.0, 6.0]
+
+
+def test_who_writes_before_the_kernel_is_ready_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "WARM", threading.Event())
+    wish = (tmp_path, models.SHIPPED, "The right", 0.5, 1.0, 1.0, 0, 20)
+    first, *rest = text.write(*wish)
+    assert "compiled once" in first[0]
+    assert "compiled once" not in rest[-1][0]
+    models.WARM.set()
+    assert "compiled once" not in next(text.write(*wish))[0]

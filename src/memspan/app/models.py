@@ -44,6 +44,8 @@ def load(folder: Path, name: str) -> CharacterModel:
 
 
 _IMPORTING = threading.Lock()
+WARM = threading.Event()
+"""Set once a first text can begin at once."""
 
 
 def ready() -> None:
@@ -62,6 +64,7 @@ def warm() -> None:
 
     file = shipped_model() / WEIGHTS
     _load(file.parent, file.stat().st_mtime_ns).generate("T", 1)
+    WARM.set()
 
 
 @functools.lru_cache(maxsize=LOADED)

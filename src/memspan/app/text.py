@@ -26,6 +26,9 @@ STRONGEST = 6.0
 """Bits of surprisal that get the full colour."""
 SHOWN, LEAST = 6, 0.0005
 """Characters listed of a distribution, and the probability below which one is not."""
+GETTING_READY = (
+    '<p class="facts">Getting ready: on a new machine the writing kernel is compiled once.</p>'
+)
 VISIBLE = {"\n": "⏎", " ": "␣", "\t": "⇥"}
 
 
@@ -44,6 +47,8 @@ def write(
     folder: Path, name: str, prompt: str, one: float, two: float, top_p: float, seed: float, length: float
 ) -> Iterator[tuple[str, str]]:
     """Write at two temperatures side by side; yield both texts as HTML, block by block."""
+    if not models.WARM.is_set():
+        yield GETTING_READY, ""
     rows = [_begin(folder, name, prompt, t, top_p, seed, length) for t in (one, two)]
     for _ in itertools.zip_longest(*(row.blocks(BLOCK) for row in rows)):
         yield _page(rows[0], one), _page(rows[1], two)
@@ -127,6 +132,7 @@ def tab(folder: Path) -> None:
         try:
             yield from write(folder, *values)
         except MemspanError as error:
+            yield "", ""
             raise gr.Error(str(error), duration=None, print_exception=False) from None
 
     wishes = [name, prompt, one, two, top_p, seed, length]
