@@ -26,9 +26,7 @@ STRONGEST = 6.0
 """Bits of surprisal that get the full colour."""
 SHOWN, LEAST = 6, 0.0005
 """Characters listed of a distribution, and the probability below which one is not."""
-GETTING_READY = (
-    '<p class="facts">Getting ready: on a new machine the writing kernel is compiled once.</p>'
-)
+GETTING_READY = '<p class="facts">Getting ready: on a new machine the writing kernel is compiled once.</p>'
 VISIBLE = {"\n": "⏎", " ": "␣", "\t": "⇥"}
 
 
