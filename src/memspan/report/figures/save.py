@@ -18,6 +18,8 @@ from memspan.report.figures.panel import Panel
 from memspan.report.figures.style import RC
 
 DPI = 160
+POSITION_DIGITS = 6
+"""Digits kept of an axes' position, a fraction of the figure: a hundredth of a pixel."""
 
 
 def save_figure(panel: Panel, figure: Figure, folder: Path) -> str:
@@ -26,6 +28,7 @@ def save_figure(panel: Panel, figure: Figure, folder: Path) -> str:
         FigureCanvasAgg(figure)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # arranged once, the same in every format
+        _round_positions(figure)
         text = _svg(panel, figure)
         (folder / f"{panel.id}.svg").write_text(text, encoding="utf-8")
         FigureCanvasAgg(figure)
@@ -35,6 +38,13 @@ def save_figure(panel: Panel, figure: Figure, folder: Path) -> str:
             folder / f"{panel.id}.pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None}
         )
     return text
+
+
+def _round_positions(figure: Figure) -> None:
+    """Round where the axes lie: the layout's solver leaves last bits that differ between processes."""
+    for axes in figure.axes:
+        bounds = axes.get_position(original=True).bounds
+        axes.set_position([round(number, POSITION_DIGITS) for number in bounds])
 
 
 def _svg(panel: Panel, figure: Figure) -> str:
