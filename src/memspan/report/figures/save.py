@@ -43,8 +43,10 @@ def save_figure(panel: Panel, figure: Figure, folder: Path) -> str:
 def _round_positions(figure: Figure) -> None:
     """Round where the axes lie: the layout's solver leaves last bits that differ between processes."""
     for axes in figure.axes:
-        bounds = axes.get_position(original=True).bounds
-        axes.set_position([round(number, POSITION_DIGITS) for number in bounds])
+        left, bottom, width, height = (
+            round(number, POSITION_DIGITS) for number in axes.get_position(original=True).bounds
+        )
+        axes.set_position((left, bottom, width, height))
 
 
 def _svg(panel: Panel, figure: Figure) -> str:
