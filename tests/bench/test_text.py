@@ -60,6 +60,7 @@ def test_both_sides_learn_a_corpus_by_one_page(tmp_path):
         *readings, last[side.name] = learn(side, run, 0.02, every=2)
         assert [row["updates"] for row in readings] == [2 * k for k in range(1, len(readings) + 1)]
         assert last[side.name]["nats"] < 4
+        assert str(tmp_path) not in str(last[side.name])  # a record names no folder of this machine
         assert last[side.name]["best"] <= last[side.name]["updates"]
     first = [next(learn(side, run, 0.001, every=3))["nats"] for side in (ours(run, 1), plain(run))]
     assert first[0] == pytest.approx(first[1], rel=1e-4)  # the same weights, data and rule

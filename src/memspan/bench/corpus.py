@@ -74,13 +74,13 @@ def learn(learner: Learner, run: RunConfig, minutes: float, every: int) -> Itera
                 best, kept, best_at = nats, copy.deepcopy(model), t
             yield {"what": "reading", "updates": t, "nats": nats}
     size = len(run.task.part("train"))  # type: ignore[attr-defined]
-    recipe = run.recipe
+    recipe, name = run.recipe, Path(run.task.corpus).name  # type: ignore[attr-defined]
     yield {
-        "what": "corpus", "equal": True, "corpus": Path(run.task.corpus).name, "minutes": minutes,  # type: ignore[attr-defined]
+        "what": "corpus", "equal": True, "corpus": name, "minutes": minutes,
         "side": learner.name, "nats": float(-kept.read(part).log_probability.mean()), "nats_in_lanes": best,
         "updates": t, "best": best_at, "epochs": t * recipe.batch * run.task.steps / size,
         "config": f"{recipe.layers}×{recipe.hidden} {recipe.cell}, dropout {recipe.dropout}",
-        "page": run.flat(), "foreign_cores": watch.foreign(), "code": code_version(),
+        "page": run.flat() | {"corpus": name}, "foreign_cores": watch.foreign(), "code": code_version(),
     }  # fmt: skip
 
 
