@@ -20,6 +20,15 @@ def goes_on(page):
     page.wait_for_function(f"now => {STEP} > now", arg=step(page), timeout=60_000)
 
 
+def two_train_and_one_waits(visit):
+    first, second = train(visit), train(visit)
+    goes_on(first)
+    goes_on(second)
+    third = train(visit)
+    third.wait_for_function(f"() => {WORDS}.includes('2 others are training')")
+    return first, second, third
+
+
 def stop(page):
     page.get_by_role("button", name="Stop").click()
 
@@ -29,11 +38,7 @@ def stopped(page):
 
 
 def test_two_train_at_once_and_a_third_waits_for_his_turn(visit):
-    first, second = train(visit), train(visit)
-    goes_on(first)
-    goes_on(second)
-    third = train(visit)
-    third.wait_for_function(f"() => {WORDS}.includes('2 others are training')")
+    first, second, third = two_train_and_one_waits(visit)
     goes_on(first)
     goes_on(second)
     assert step(third) == 0
@@ -50,11 +55,7 @@ def test_two_train_at_once_and_a_third_waits_for_his_turn(visit):
 
 
 def test_who_gives_up_waiting_is_not_trained_for(visit):
-    first, second = train(visit), train(visit)
-    goes_on(first)
-    goes_on(second)
-    third = train(visit)
-    third.wait_for_function(f"() => {WORDS}.includes('2 others are training')")
+    first, second, third = two_train_and_one_waits(visit)
     stop(third)
     third.wait_for_function(f"() => {WORDS}.includes('press Train')")
     fourth = train(visit)

@@ -49,8 +49,10 @@ def _tried(cell: Cell, sparse: bool) -> str | None:
     module = sparse_engine.module(spec) if sparse else cache.load(spec)
     if passed(module):
         return None
-    plain = torch.autocast("cpu", enabled=False), torch.device("cpu")  # whatever the caller has set
-    with torch.inference_mode(False), torch.enable_grad(), plain[0], plain[1]:
+    with (  # whatever the caller has set
+        torch.inference_mode(False), torch.enable_grad(),
+        torch.autocast("cpu", enabled=False), torch.device("cpu"),
+    ):  # fmt: skip
         worst = max(error(cell, shape, sparse) for shape in SHAPES)
     return judged(module, worst)
 

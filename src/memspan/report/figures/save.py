@@ -19,7 +19,7 @@ from memspan.report.figures.style import RC
 
 DPI = 160
 POSITION_DIGITS = 6
-"""Digits kept of an axes' position, a fraction of the figure: a hundredth of a pixel."""
+"""Digits kept of an axes' position, a fraction of the figure: about a thousandth of a pixel."""
 
 
 def save_figure(panel: Panel, figure: Figure, folder: Path) -> str:
