@@ -139,7 +139,9 @@ def test_figures_show_every_network(figure, records):
 def test_the_spread_of_clocks_is_drawn_for_every_task_that_does_not_tell_them():
     clock = {f"{name}_p{q}_{when}": 1.0 + q for name in ("period", "open_ratio") for q in (10, 50, 90)
              for when in ("start", "end")}  # fmt: skip
-    runs = [run for name in ("two_sensors", "sines", "clocks") for run in EXPERIMENTS[name].runs]
+    runs = [
+        run for name in ("two_sensors", "sines", "sines_fine", "clocks") for run in EXPERIMENTS[name].runs
+    ]
     drawn = FIGURES["fig-spread"].draw([ended(run, **clock) for run in runs])
     labels = [label.get_text() for label in drawn.axes[0].get_yticklabels()]
     assert labels[:4] == [*(f"two sensors, 1 : {n}" for n in ("10", "100", "1,000")), "sines, standard"]

@@ -15,15 +15,9 @@ from __future__ import annotations
 
 import numba as nb
 
+from memspan.kernels.cpu.floats import FAST, OPTIONS, copy_floats
 from memspan.kernels.cpu.sampling import write_symbols
-from memspan.kernels.cpu.sequence import (
-    copy_floats,
-    forward_step,
-    load_state,
-    pack_gates,
-    pack_start,
-    units_of,
-)
+from memspan.kernels.cpu.sequence import forward_step, load_state, pack_gates, pack_start, units_of
 from memspan.kernels.cpu.stencil import *
 from memspan.simd import *
 

@@ -39,13 +39,12 @@ def header(spec: Spec, jobs: str, tiles: str, where: str) -> str:
 
 import numba as nb
 
+from memspan.kernels.cpu.floats import FAST, OPTIONS, add_floats, copy_floats, zero_floats
 from memspan.kernels.cpu.{jobs} import jobs_type
 from memspan.kernels.cpu.{where} import {tiles}
 from memspan.simd import *
 from {spec.room} import {spec.forward} as cell_forward, {spec.backward} as cell_backward
 {_gate_imports(spec)}
-FAST = dict(nogil=True, boundscheck=False, error_model="numpy")
-OPTIONS = dict(FAST, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 ENTRY = nb.void(jobs_type(), nb.intp, nb.intp)
 SLOTS, FROM_H, FROM_X, BLOCKS = {spec.slots}, {spec.from_h}, {spec.from_x}, {spec.blocks}
 GATE = {spec.gate}

@@ -17,6 +17,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from memspan.kernels.cpu.floats import OPTIONS
 from memspan.simd import (
     LANES,
     VECTOR,
@@ -35,10 +36,6 @@ from memspan.simd import (
 _VEC, _I32 = ir.VectorType(ir.FloatType(), LANES), ir.IntType(32)
 _ONE = 0x3F800000  # the bits of 1.0
 _U32, _U64 = nb.uint32, nb.uint64
-OPTIONS: dict[str, Any] = {
-    "nogil": True, "boundscheck": False, "error_model": "numpy",
-    "no_cpython_wrapper": True, "no_cfunc_wrapper": True,
-}  # fmt: skip
 
 
 @intrinsic

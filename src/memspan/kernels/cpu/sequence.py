@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import numba as nb
 
+from memspan.kernels.cpu.floats import FAST, OPTIONS, add_floats, copy_floats, zero_floats
 from memspan.kernels.cpu.stencil import *
 from memspan.simd import *
 
@@ -25,46 +26,10 @@ from memspan.simd import *
 
 
 @nb.njit(**OPTIONS)
-def copy_floats(target, source, count):
-    """Copy count floats."""
-    k = 0
-    while k + LANES <= count:
-        vstore(target + 4 * k, vload(source + 4 * k))
-        k += LANES
-    while k < count:
-        fstore(target + 4 * k, fload(source + 4 * k))
-        k += 1
-
-
-@nb.njit(**OPTIONS)
-def add_floats(target, source, count):
-    """Add count floats to those at target."""
-    k = 0
-    while k + LANES <= count:
-        vstore(target + 4 * k, vload(target + 4 * k) + vload(source + 4 * k))
-        k += LANES
-    while k < count:
-        fstore(target + 4 * k, fload(target + 4 * k) + fload(source + 4 * k))
-        k += 1
-
-
-@nb.njit(**OPTIONS)
 def add_strided(target, source, stride, count):
     """Add count floats that lie a stride of bytes apart to those at target."""
     for k in range(count):
         fstore(target + 4 * k, fload(target + 4 * k) + fload(source + k * stride))
-
-
-@nb.njit(**OPTIONS)
-def zero_floats(target, count):
-    """Set count floats to zero."""
-    k = 0
-    while k + LANES <= count:
-        vstore(target + 4 * k, vset(F(0.0)))
-        k += LANES
-    while k < count:
-        fstore(target + 4 * k, F(0.0))
-        k += 1
 
 
 @nb.njit(**OPTIONS)

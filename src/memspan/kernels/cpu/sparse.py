@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import numba as nb
 
+from memspan.kernels.cpu.floats import FAST, OPTIONS, add_floats, copy_floats, zero_floats
 from memspan.kernels.cpu.sparse_stencil import *
 from memspan.simd import *
 
@@ -71,42 +72,6 @@ def schedule(jobs, first, last):
             istore(j.ends + 8 * t, e)
             e = schedule_step(j, dload(j.times + 8 * t), e)
         istore(j.ends + 8 * j.T, e)
-
-
-@nb.njit(**OPTIONS)
-def copy_floats(target, source, count):
-    """Copy count floats."""
-    k = 0
-    while k + LANES <= count:
-        vstore(target + 4 * k, vload(source + 4 * k))
-        k += LANES
-    while k < count:
-        fstore(target + 4 * k, fload(source + 4 * k))
-        k += 1
-
-
-@nb.njit(**OPTIONS)
-def add_floats(target, source, count):
-    """Add count floats to those at target."""
-    k = 0
-    while k + LANES <= count:
-        vstore(target + 4 * k, vload(target + 4 * k) + vload(source + 4 * k))
-        k += LANES
-    while k < count:
-        fstore(target + 4 * k, fload(target + 4 * k) + fload(source + 4 * k))
-        k += 1
-
-
-@nb.njit(**OPTIONS)
-def zero_floats(target, count):
-    """Set count floats to zero."""
-    k = 0
-    while k + LANES <= count:
-        vstore(target + 4 * k, vset(F(0.0)))
-        k += LANES
-    while k < count:
-        fstore(target + 4 * k, F(0.0))
-        k += 1
 
 
 @nb.njit(**OPTIONS)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-FAST: dict[str, Any]  # options of the entries
-OPTIONS: dict[str, Any]  # of every other function: FAST, and no way in from Python
 ENTRY: Any  # Numba's signature of the three entries: (jobs, first, last)
 SLOTS: int  # pre-activations of a unit
 FROM_H: int  # slots[:FROM_H] take the recurrent product

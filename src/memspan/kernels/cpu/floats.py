@@ -1,0 +1,55 @@
+"""Loops over floats that lie one after the other, a vector at a time, for every template.
+
+Addresses are in bytes; buffers need no alignment and may end anywhere.
+"""
+
+# mypy: disable-error-code="call-arg, no-untyped-def"
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba as nb
+
+from memspan.simd import LANES, F, fload, fstore, vload, vset, vstore
+
+FAST: dict[str, Any] = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
+"""Numba's options for whatever a kernel is made of."""
+OPTIONS: dict[str, Any] = {**FAST, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""The same for what is never called from Python."""
+
+
+@nb.njit(**OPTIONS)
+def copy_floats(target, source, count):
+    """Copy count floats."""
+    k = 0
+    while k + LANES <= count:
+        vstore(target + 4 * k, vload(source + 4 * k))
+        k += LANES
+    while k < count:
+        fstore(target + 4 * k, fload(source + 4 * k))
+        k += 1
+
+
+@nb.njit(**OPTIONS)
+def add_floats(target, source, count):
+    """Add count floats to those at target."""
+    k = 0
+    while k + LANES <= count:
+        vstore(target + 4 * k, vload(target + 4 * k) + vload(source + 4 * k))
+        k += LANES
+    while k < count:
+        fstore(target + 4 * k, fload(target + 4 * k) + fload(source + 4 * k))
+        k += 1
+
+
+@nb.njit(**OPTIONS)
+def zero_floats(target, count):
+    """Set count floats to zero."""
+    k = 0
+    while k + LANES <= count:
+        vstore(target + 4 * k, vset(F(0.0)))
+        k += LANES
+    while k < count:
+        fstore(target + 4 * k, F(0.0))
+        k += 1
