@@ -12,7 +12,9 @@ from memspan.ledger.parquet import export_parquet, import_parquet
 
 pq = pytest.importorskip("pyarrow.parquet")
 
-PAGES = [page(seed=s) for s in range(4)] + [page(task="other", length=7, delay=0.5, noisy=True)]
+PAGES = [page(seed=s) for s in range(4)] + [
+    page(task="other", length=7, delay=0.5, noisy=True, final_size=64)  # named as if it were a final number
+]
 
 
 def fill(ledger, pages=PAGES):

@@ -110,13 +110,15 @@ def _done_runs(file: Any, path: Path) -> Iterator[DoneRun]:
     curves = [match[1] for n in names if (match := re.fullmatch("curve_(.*)_step", n))]
     for row in _rows(file):
         plain = {name: row[name].as_py() for name in _PLAIN}
+        config = json.loads(plain["config"])
+        mine = [n for n in metrics if row[f"final_{n}"].is_valid and f"final_{n}" not in config]
         yield DoneRun(
             id=plain["id"],
-            config=json.loads(plain["config"]),
+            config=config,
             status=plain["status"],
             reason=plain["reason"],
             step=plain["step"],
-            metrics={n: row[f"final_{n}"].as_py() for n in metrics if row[f"final_{n}"].is_valid},
+            metrics={n: row[f"final_{n}"].as_py() for n in mine},
             facts={n: plain[n] for n in FACTS if plain[n] is not None},
             wall_seconds=plain["wall_seconds"],
             curves={n: _curve(row, n, path) for n in curves if row[f"curve_{n}_step"].is_valid},
