@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -82,6 +83,26 @@ def test_c04_asks_for_ninety_per_cent_to_25():
     assert CLAIMS["c04"].verdict(good).word is Word.HOLDS
     bad = [*runs("rnn", (5, 10, 15, 20), mean_last_1000=0.9), *runs("rnn", (25,), mean_last_1000=0.89)]
     assert CLAIMS["c04"].verdict(bad).word is Word.FAILS
+
+
+def repeated(records):
+    """The same runs as if their batches had been fed eight times."""
+    return [dataclasses.replace(r, id=f"{r.id}x", config={**r.config, "repeat": 8}) for r in records]
+
+
+def test_where_repeated_batches_disagree_a_claim_holds_under_conditions():
+    good, bad = (runs("rnn", (5, 10, 15, 20, 25), mean_last_1000=mean) for mean in (0.95, 0.5))
+    verdict = CLAIMS["c04"].verdict(bad + repeated(good))
+    assert verdict.word is Word.CONDITIONS
+    assert (verdict.value, verdict.weakest) == (0.0, "T = 5")  # the number is that of fresh batches
+    assert "With every batch fed eight times: holds." in verdict.detail
+    assert [j.finding for j in verdict.judgements] == ["false"] * 5 + ["true"] * 5
+    assert verdict.judgements[5].case == "T = 5, with every batch fed eight times"
+    assert CLAIMS["c04"].verdict(bad + repeated(bad)).word is Word.FAILS
+    assert CLAIMS["c04"].verdict(good + repeated(good)).word is Word.HOLDS
+    some = [r for r in good if r.config["length"] != 5]
+    assert CLAIMS["c04"].verdict(bad + repeated(some)).word is Word.FAILS  # not yet judged at every length
+    assert CLAIMS["c04"].verdict(repeated(good)).word is Word.NOT_RUN
 
 
 def test_a_run_that_diverged_is_not_accurate():

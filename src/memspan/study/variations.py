@@ -8,6 +8,7 @@ from typing import Any
 
 from memspan.config import Recipe, RunConfig
 from memspan.study.experiment import Experiment
+from memspan.study.palindromes import LENGTHS
 from memspan.tasks.palindrome import Palindrome
 
 Change = Mapping[str, Any]
@@ -48,7 +49,8 @@ CHANCES: dict[str, Change] = {
 RATES = (1e-4, 1e-3, 1e-2)
 PAIRS: dict[str, tuple[int, int]] = {"68,000 parameters": (255, 128), "18,000 parameters": (128, 65)}
 """Hidden units of the RNN and of the LSTM that have as many parameters."""
-REPEATED = {"rnn": (10, 15, 20, 25, 30), "lstm": (20, 30, 40, 50, 75)}
+REPEATED: dict[str, tuple[int, ...]] = {"rnn": (10, 15, 20, 25, 30), "lstm": (20, 30, 40, 50, 75)}
+"""Lengths at which neither sure success nor sure failure was expected."""
 EIGHT: Change = {"repeat": 8}
 
 
@@ -119,7 +121,7 @@ def matched_pairs(seeds: Iterable[int] = range(5)) -> Experiment:
 
 
 def repetition(seeds: Iterable[int] = range(5)) -> Experiment:
-    """Feed every batch eight times in a row, beside fresh batches (c33)."""
+    """Feed every batch eight times in a row at every length, beside fresh ones where it may matter (c33)."""
     kept = tuple(seeds)
     runs = [
         run
@@ -127,7 +129,13 @@ def repetition(seeds: Iterable[int] = range(5)) -> Experiment:
         for change in ({}, EIGHT)
         for run in runs_of({"cell": cell, **change}, lengths, kept)
     ]
-    return Experiment("repetition", "Batches fed eight times in a row", tuple(runs), ("c33",))
+    runs += [
+        run
+        for cell, lengths in REPEATED.items()
+        for run in runs_of({"cell": cell, **EIGHT}, sorted({*LENGTHS} - {*lengths}), kept)
+    ]
+    serves = ("c33", "c04", "c05", "c08", "c12", "c15", "fig-repetition")
+    return Experiment("repetition", "Batches fed eight times in a row", tuple(runs), serves)
 
 
 VARIATIONS = (initialisations(), dips(), updates(), chances(), rates(), matched_pairs(), repetition())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from memspan.ledger import RunRecord
-from memspan.report.claims.verdict import Judgement, Verdict, Word, decide, judge
+from memspan.report.claims.verdict import Judgement, Verdict, Word, beside, decide, judge
 from memspan.report.numbers import between
 from memspan.report.records import Measurements, Records, by_seed, ended, joined, values, where
 from memspan.statistics import Interval, bootstrap_interval
@@ -142,6 +142,34 @@ class TrialClaim(SeedClaim):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SomewhereClaim(TrialClaim):
+    """A sentence that something *can* be, or happens: false in one case, it may still be true in another.
+
+    It holds if true in every case, does not if in none but those that are so already, and otherwise holds
+    under a condition.
+
+    Args:
+        trivial: the cases in which it is so already.
+        condition: what is then said, ahead of the cases.
+    """
+
+    trivial: tuple[str, ...] = ()
+    condition: str = ""
+
+    def verdict(self, records: Records, measurements: Measurements = ()) -> Verdict:
+        """Judge every case by itself; a false one does not refute the others."""
+        v = super().verdict(records, measurements)
+        if v.word is not Word.FAILS:
+            return v
+        findings = {j.case: j.finding for j in v.judgements}
+        if set(self.named) - set(findings) or "too few" in findings.values():
+            return Verdict(Word.NOT_RUN, v.detail, judgements=v.judgements)
+        if not any(f == "true" for case, f in findings.items() if case not in self.trivial):
+            return v
+        return replace(v, word=Word.CONDITIONS, detail=f"{self.condition} {v.detail}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class LengthClaim(SeedClaim):
     """A sentence about lengths.
 
@@ -149,12 +177,25 @@ class LengthClaim(SeedClaim):
         cells: whose runs a trial holds; runs of several cells pair by seed.
         lengths: the lengths it names; none means every length at which trials apply.
         given: further config fields that all of its runs share.
+        again: fields under which the sentence is judged once more, beside the first time; where the two
+            disagree it holds under conditions.
+        said: what those fields are, for people.
     """
 
     kind: ClassVar[str] = "length"
     cells: tuple[str, ...]
     lengths: tuple[int, ...] = ()
     given: Mapping[str, Any] = field(default_factory=dict)
+    again: Mapping[str, Any] = field(default_factory=dict)
+    said: str = ""
+
+    def verdict(self, records: Records, measurements: Measurements = ()) -> Verdict:
+        """Judge the runs, and once more those under ``again``."""
+        first = super().verdict(records, measurements)
+        if not self.again:
+            return first
+        once_more = replace(self, given={**self.given, **self.again}, again={})
+        return beside(first, once_more.verdict(records, measurements), self.said)
 
     def roles(self, runs: Records) -> Mapping[str, Roles]:
         """Return a case for each length."""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from memspan.ledger import RunRecord
-from memspan.report.claims.claim import Roles, Trial, TrialClaim
-from memspan.report.claims.verdict import Verdict, Word
-from memspan.report.records import Measurements, Records
+from memspan.report.claims.claim import Roles, SomewhereClaim, Trial, TrialClaim
 from memspan.study import clocks, sensors
 
 KEPT, MARGIN = 0.95, 0.05
@@ -101,34 +98,6 @@ PLANTED_CASES: Mapping[str, Roles] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class BasinClaim(TrialClaim):
-    """A sentence that something *can* be found: the cases are starts, and it is asked from which it is.
-
-    It holds if found from every start, does not if from none but those at the goal already, and otherwise
-    holds under the condition of a start in the basin.
-
-    Args:
-        trivial: the starts that were at the goal already.
-        condition: what is then said, ahead of the cases.
-    """
-
-    trivial: tuple[str, ...] = ()
-    condition: str = ""
-
-    def verdict(self, records: Records, measurements: Measurements = ()) -> Verdict:
-        """Judge every start by itself; one out of reach does not refute the others."""
-        v = super().verdict(records, measurements)
-        if v.word is not Word.FAILS:
-            return v
-        findings = {j.case: j.finding for j in v.judgements}
-        if set(self.named) - set(findings) or "too few" in findings.values():
-            return Verdict(Word.NOT_RUN, v.detail, judgements=v.judgements)
-        if not any(f == "true" for case, f in findings.items() if case not in self.trivial):
-            return v
-        return replace(v, word=Word.CONDITIONS, detail=f"{self.condition} {v.detail}")
-
-
 CLAIMS = (
     TrialClaim(
         "c19",
@@ -160,7 +129,7 @@ CLAIMS = (
         measured="accuracy, Phased LSTM − best of LSTMs and GRU",
         steps=None,
     ),
-    BasinClaim(
+    SomewhereClaim(
         "c22",
         "Period, shift and open ratio can all be learned by back-propagation.",
         "Question 2.3",

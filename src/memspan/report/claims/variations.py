@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from memspan.report.claims.claim import LengthClaim, Roles, Trial, TrialClaim
+from memspan.report.claims.claim import LengthClaim, Roles, SomewhereClaim, Trial, TrialClaim
 from memspan.report.claims.palindromes import (
     CLOSE,
     EVERY,
@@ -194,7 +194,7 @@ CLAIMS = (
         measure=gain,
         measured="mean over last 1000 steps, LSTM − RNN",
     ),
-    TrialClaim(
+    SomewhereClaim(
         "c33",
         "Feeding every batch eight times in a row changes the outcome.",
         "Questions 1.3 and 1.6",
@@ -206,5 +206,6 @@ CLAIMS = (
         true_of=lambda t: abs(last(t["eight"]) - last(t["once"])) > CLOSE,
         measure=lambda t: last(t["eight"]) - last(t["once"]),
         measured="mean over last 1000 steps, eight times − fresh",
+        condition="Condition: the length is one that fresh batches do not teach in every run.",
     ),
 )

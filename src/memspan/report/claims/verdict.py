@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from memspan.statistics import Interval, wilson
@@ -112,6 +112,30 @@ def decide(judgements: Sequence[Judgement], named: Sequence[str], unsettled: str
     if found["open"] or unsettled:
         return _with_weakest(Word.CONDITIONS, f"{detail} {unsettled}".strip(), judgements)
     return _with_weakest(Word.HOLDS, detail, judgements)
+
+
+def beside(first: Verdict, again: Verdict, said: str) -> Verdict:
+    """Put what was found under other circumstances beside a verdict.
+
+    Args:
+        first: the verdict; its number and weakest case stay.
+        again: the same sentence's under the circumstances.
+        said: what they are, ``"with every batch fed eight times"``.
+
+    Returns:
+        *holds under conditions* where both are judged and their words differ; ``first`` where nothing was
+        run under the circumstances.
+    """
+    if not again.judgements:
+        return first
+    differ = Word.NOT_RUN not in (first.word, again.word) and first.word is not again.word
+    cases = tuple(replace(j, case=f"{j.case}, {said}") for j in again.judgements)
+    return replace(
+        first,
+        word=Word.CONDITIONS if differ else first.word,
+        detail=f"{first.detail} {said[:1].upper()}{said[1:]}: {again.word}. {again.detail}",
+        judgements=first.judgements + cases,
+    )
 
 
 FINDINGS = {

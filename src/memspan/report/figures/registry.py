@@ -12,6 +12,7 @@ from memspan.report.figures.curves import draw_curves
 from memspan.report.figures.gate import draw_explained, draw_periods, draw_ratios, draw_shifts
 from memspan.report.figures.means import draw_means
 from memspan.report.figures.panel import Panel
+from memspan.report.records import where
 
 MODULES = ("clocks", "equations", "events", "gates", "gradients", "spread", "text", "variations")
 """Modules of this folder with ``PANELS``, a tuple of ``Panel``; adding one is one line here."""
@@ -65,6 +66,14 @@ FIGURES: dict[str, Panel] = {
         _means("fig2c", "lstm", "LSTM", "mean_last_1000", LAST, ("c12", "c13")),
         _comparison("fig3a", "mean_all", ALL, ("c16",)),
         _comparison("fig3b", "mean_last_1000", LAST, ("c15",)),
+        Panel(
+            "fig-repetition",
+            "RNN beside LSTM when every batch is fed eight times",
+            "As Figure 3b, two lines of mean batch accuracy at the end of training against palindrome length,"
+            " with intervals, from networks that saw each batch eight times in a row.",
+            lambda records: draw_comparison(where(records, repeat=8), "mean_last_1000"),
+            ("c33",),
+        ),
         _gate(
             "fig4a",
             "The temporal gate explained",
