@@ -12,12 +12,13 @@ CELLS = ("rnn", "lstm")
 
 
 @styled
-def draw_comparison(records: Records, name: str) -> Figure:
+def draw_comparison(records: Records, name: str, shown: str = "RNN beside LSTM") -> Figure:
     """Draw the mean of every length with its 95% bootstrap interval over seeds, RNN and LSTM.
 
     Args:
         records: the study's runs.
         name: ``"mean_all"`` or ``"mean_last_1000"``.
+        shown: what it shows, as its title begins.
     """
     runs = [run for cell in CELLS for run in ended(where(records, cell=cell))]
     figure = Figure(figsize=(6.2, 3.7), layout="constrained")
@@ -29,6 +30,6 @@ def draw_comparison(records: Records, name: str) -> Figure:
     length_axis(axes, runs)
     accuracy_axis(axes, f"Mean batch accuracy\n{span}")
     label_chance(axes)
-    axes.set_title(f"RNN beside LSTM, {span}; {seeds_note(counts)}")
+    axes.set_title(f"{shown}, {span}; {seeds_note(counts)}")
     axes.legend(loc="upper right", bbox_to_anchor=(1.0, 0.9))
     return figure

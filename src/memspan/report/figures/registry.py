@@ -71,7 +71,9 @@ FIGURES: dict[str, Panel] = {
             "RNN beside LSTM when every batch is fed eight times",
             "As Figure 3b, two lines of mean batch accuracy at the end of training against palindrome length,"
             " with intervals, from networks that saw each batch eight times in a row.",
-            lambda records: draw_comparison(where(records, repeat=8), "mean_last_1000"),
+            lambda records: draw_comparison(
+                where(records, repeat=8), "mean_last_1000", "Every batch eight times"
+            ),
             ("c33",),
         ),
         _gate(
