@@ -69,9 +69,9 @@ def _events(ratio: int, name: str, recipe: Mapping[str, Any]) -> Recipe:
     return dataclasses.replace(EVENTS, clock_high=6.0 * ratio, **{**ON_SENSORS[name], **recipe})
 
 
-def sines(seeds: Iterable[int] = SEEDS, samplings: Iterable[Sampling] = SAMPLINGS) -> Experiment:
+def sines(seeds: Iterable[int] = SEEDS) -> Experiment:
     """Return every network on sines (c19); on a grid Δt never changes, so networks with it are left out."""
-    runs = [run for sampling in samplings for run in _sines(sampling, PAPER, seeds)]
+    runs = [run for sampling in SAMPLINGS for run in _sines(sampling, PAPER, seeds)]
     title = "Frequency of sines, on a grid and at random times"
     return Experiment("sines", title, tuple(runs), ("c19", "fig-sines", "fig-spread"))
 
