@@ -14,6 +14,7 @@ from memspan.ledger.events import Finished, Piece, Started
 from memspan.report import build_report
 from memspan.report.results import ANSWERS, SUMS, VERDICTS, opened_results, publish
 from memspan.study import preset
+from memspan.study.leaderboard import board_search
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,6 +69,19 @@ def test_results_give_the_same_document_byte_for_byte(published, tmp_path, capsy
         opened_results(results),
     ):
         pass
+
+
+def test_runs_of_the_leaderboard_are_published_too(tmp_path):
+    search = board_search("GRU", "copy")
+    asked = [search.run(length, seed) for length, seeds in [search.next({})] for seed in seeds]
+    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+        ledger.register(asked)
+        for run in asked:
+            ledger.append(Started(run.id, 0))
+            ledger.append(Finished(run.id, run.recipe.steps, state=b"end", metrics={"solved": 1.0}))
+        publish(ledger, preset("quick"), "[]", tmp_path / "results")
+    with opened_results(tmp_path / "results") as again:
+        assert {record.id for record in again.select()} == {run.id for run in asked}
 
 
 def test_a_results_folder_is_taken_into_a_ledger_once(published, tmp_path, capsys):

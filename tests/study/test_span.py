@@ -8,7 +8,14 @@ from memspan.ledger import Ledger
 from memspan.ledger.events import Finished, Started
 from memspan.study.span import held, span_interval, span_length, told
 from memspan.study.span_call import span
-from memspan.study.span_search import SpanSearch, possible_runs, search_span, stored_span
+from memspan.study.span_search import (
+    SpanSearch,
+    asked_so_far,
+    possible_runs,
+    search_span,
+    search_spans,
+    stored_span,
+)
 
 SEARCH = SpanSearch(Recipe(steps=100), shortest=10, longest=320)
 
@@ -115,6 +122,34 @@ def test_a_search_goes_on_from_the_ledger(ledger):
     assert search_span(SEARCH, ledger, again) == wanted == stored_span(SEARCH, ledger)
     assert again.trained == []
     assert stored_span(SpanSearch(Recipe(steps=200)), ledger) is None
+
+
+def test_several_searches_share_their_sweeps(ledger):
+    searches = [SpanSearch(Recipe(steps=n), shortest=10, longest=320) for n in (100, 200)]
+    trainer = Trainer(ledger, reach=lambda seed: 95 + 4 * seed)
+    sweeps = []
+
+    def train(runs):
+        sweeps.append({run.recipe.steps for run in runs})
+        trainer(runs)
+
+    together = search_spans(searches, ledger, train)
+    assert sweeps == [{100, 200}] * len(sweeps)
+    assert together == [stored_span(search, ledger) for search in searches]
+    assert search_spans([], ledger, train) == []
+
+
+def test_what_was_asked_so_far_is_known_of_a_search_that_was_stopped(ledger):
+    def stopped(runs):
+        if runs[0].task.length > 20:
+            raise KeyboardInterrupt
+        Trainer(ledger, reach=lambda seed: 100)(runs)
+
+    with pytest.raises(KeyboardInterrupt):
+        search_span(SEARCH, ledger, stopped)
+    asked = {SEARCH.run(length, seed).id for length in (10, 20, 40) for seed in range(5)}
+    assert asked_so_far(SEARCH, ledger) == asked
+    assert {record.id for record in ledger.select()} < asked
 
 
 def test_a_span_past_the_longest_says_at_least(ledger):

@@ -24,9 +24,9 @@ class Leaderboard:
 
     def run(self) -> int:
         """Train what is missing, write the page, and name it on stdout."""
-        from memspan.study.leaderboard import ROWS, TASKS, board_search
+        from memspan.study.leaderboard import board_searches
 
-        searches = [board_search(name, task) for task in TASKS for name in ROWS]
+        searches = list(board_searches().values())
         if self.options.dry_run:
             from memspan.cli.span import print_course
 
@@ -34,11 +34,11 @@ class Leaderboard:
         if not self.page.parent.is_dir():
             raise OutputError(f"--page {self.page}: no folder {str(self.page.parent)!r}; name another file")
         from memspan.report.leaderboard import leaderboard_page, stored_board
-        from memspan.study.span_search import search_span
+        from memspan.study.span_search import search_spans
 
         with open_ledger(self.options) as ledger:
-            for search in () if self.stored else searches:
-                search_span(search, ledger, lambda runs: train_missing(runs, ledger, self.options))
+            if not self.stored:
+                search_spans(searches, ledger, lambda runs: train_missing(runs, ledger, self.options))
             self.page.write_text(leaderboard_page(stored_board(ledger), ledger), encoding="utf-8")
         print(self.page)
         return 0

@@ -63,17 +63,14 @@ class SpanCommand:
 
     def run(self) -> int:
         """Search what is not stored, print a table of spans, and draw it where asked."""
-        from memspan.study.span_search import search_span
+        from memspan.study.span_search import search_spans
 
         searches = self._searches()
         self._check_plot()
         if self.options.dry_run:
             return print_course(searches, self.options)
         with open_ledger(self.options) as ledger:
-            spans = [
-                search_span(search, ledger, lambda runs: train_missing(runs, ledger, self.options))
-                for search in searches
-            ]
+            spans = search_spans(searches, ledger, lambda runs: train_missing(runs, ledger, self.options))
         if self.plot is not None:
             _draw(spans, self.plot)
         print(json.dumps([span.flat() for span in spans], indent=1) if self.json else as_table(spans))

@@ -8,13 +8,13 @@ from itertools import groupby
 from memspan.config import RunConfig
 from memspan.ledger import Ledger
 from memspan.study import EXPERIMENTS
-from memspan.study.leaderboard import ROWS, TASKS, board_search
+from memspan.study.leaderboard import ROWS, TASKS, board_searches
 from memspan.study.span import Span, told
 from memspan.study.span_search import stored_span
 from memspan.sweep.cost import operations
 
-Board = Mapping[str, Mapping[str, Span | None]]
-"""Row → task → span, None where runs are missing."""
+Board = Mapping[tuple[str, str], Span | None]
+"""(row, task) → span, None where runs are missing."""
 SLICES = (
     *("palindromes", "rates", "chances", "updates", "dips", "matched_pairs", "repetition"),
     *("initialisations", "recipes"),
@@ -39,7 +39,7 @@ KNOWN = {
 
 def stored_board(ledger: Ledger) -> Board:
     """Return every span whose runs the ledger holds."""
-    return {name: {task: stored_span(board_search(name, task), ledger) for task in TASKS} for name in ROWS}
+    return {place: stored_span(search, ledger) for place, search in board_searches().items()}
 
 
 def leaderboard_page(board: Board, ledger: Ledger) -> str:
@@ -54,13 +54,13 @@ def leaderboard_page(board: Board, ledger: Ledger) -> str:
 
 
 def _table(board: Board, names: Sequence[str]) -> str:
-    ranked = sorted(names, key=lambda name: -_rank(board[name]["palindrome"]))
+    ranked = sorted(names, key=lambda name: -_rank(board[name, "palindrome"]))
     lines = [_line("rank", "recipe", *TASKS, "minutes"), _line(*["---"] * (len(TASKS) + 3))]
     for place, name in enumerate(ranked, start=1):
-        spans = board[name]
-        minutes = sum(span.seconds for span in spans.values() if span) / 60
-        rank = str(place) if spans["palindrome"] else "–"
-        lines.append(_line(rank, name, *(_place(spans[task]) for task in TASKS), f"{minutes:.1f}"))
+        spans = [board[name, task] for task in TASKS]
+        minutes = sum(span.seconds for span in spans if span) / 60
+        rank = str(place) if board[name, "palindrome"] else "–"
+        lines.append(_line(rank, name, *map(_place, spans), f"{minutes:.1f}"))
     return "\n".join(lines) + "\n"
 
 

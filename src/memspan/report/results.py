@@ -17,8 +17,10 @@ from memspan.ledger.parquet import export_parquet, import_parquet
 from memspan.report.evidence import answers
 from memspan.report.output import whole_or_nothing
 from memspan.study import Preset
+from memspan.study.leaderboard import board_searches
+from memspan.study.span_search import asked_so_far
 
-SUMS, ANSWERS, VERDICTS = "SHA256SUMS", "answers.json", "claims.json"
+SUMS, ANSWERS, VERDICTS, BOARD = "SHA256SUMS", "answers.json", "claims.json", "leaderboard.parquet"
 LARGEST, TOGETHER = 3_000_000, 20_000_000
 """Bytes of one file, and of all of them."""
 BINS = (20, 50, 100, 200, 500)
@@ -26,7 +28,7 @@ BINS = (20, 50, 100, 200, 500)
 
 
 def publish(ledger: Ledger, preset: Preset, verdicts: str, out: Path) -> None:
-    """Write the results of a preset into a folder, whole or not at all.
+    """Write the results of a preset, and of the leaderboard, into a folder, whole or not at all.
 
     A run that several experiments need is in the file of the first.
 
@@ -46,6 +48,8 @@ def publish(ledger: Ledger, preset: Preset, verdicts: str, out: Path) -> None:
             taken |= ids
             if ids:
                 _export(ledger, folder / f"{experiment.id}.parquet", ids)
+        board = set().union(*(asked_so_far(search, ledger) for search in board_searches().values()))
+        _export(ledger, folder / BOARD, board - taken)
         rows = [
             {"config": dict(m.config), "values": dict(m.values), "machine": dict(m.machine)}
             for m in answers(ledger, preset)

@@ -59,3 +59,8 @@ def board_search(name: str, task: str) -> SpanSearch:
     longest = None if task == "associative_recall" else LONGEST
     shortest = 3 if task == "palindrome" else None
     return SpanSearch(ROWS[name], task, shortest=shortest, longest=longest, first=first, resolution=1.25)
+
+
+def board_searches() -> dict[tuple[str, str], SpanSearch]:
+    """Return (row, task) → the search behind that place."""
+    return {(name, task): board_search(name, task) for task in TASKS for name in ROWS}

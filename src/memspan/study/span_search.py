@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from memspan.config import Recipe, RunConfig
@@ -136,33 +137,53 @@ Records = dict[int, list[RunRecord]]
 Sweep = Callable[[Sequence[RunConfig]], None]
 
 
-def search_span(search: SpanSearch, ledger: Ledger, train: Sweep) -> Span:
-    """Train what the search asks for, as long as it asks, and return the span.
+def search_spans(searches: Sequence[SpanSearch], ledger: Ledger, train: Sweep) -> list[Span]:
+    """Train what searches ask for, as long as one of them asks, and return their spans.
+
+    The questions of all go into one sweep, so that no core waits for the last run of a single length.
 
     Args:
-        search: what is asked.
+        searches: what is asked.
         ledger: what is stored.
         train: sees to it that the ledger holds these runs, for instance ``sweep``.
     """
-    return _follow(search, ledger, train)
+    found: list[Records] = [{} for _ in searches]
+    while any(asked := [_asked(search, known) for search, known in zip(searches, found, strict=True)]):
+        train([run for runs in asked for run in runs])
+        for known, runs in zip(found, asked, strict=True):
+            for run in runs:
+                known.setdefault(getattr(run.task, run.task.axis), []).append(_stored(ledger, run))
+    return [
+        measured_span(search.recipe, search.task, search.range[1], known)
+        for search, known in zip(searches, found, strict=True)
+    ]
+
+
+def search_span(search: SpanSearch, ledger: Ledger, train: Sweep) -> Span:
+    """Return the span of one search; see ``search_spans``."""
+    return search_spans([search], ledger, train)[0]
 
 
 def stored_span(search: SpanSearch, ledger: Ledger) -> Span | None:
     """Return the span if the ledger holds every run the search asks for, else None; nothing is trained."""
     try:
-        return _follow(search, ledger, lambda runs: None)
+        return search_span(search, ledger, lambda runs: None)
     except KeyError:
         return None
 
 
-def _follow(search: SpanSearch, ledger: Ledger, train: Sweep) -> Span:
-    records: Records = {}
-    while question := search.next(_solved(records)):
-        length, seeds = question
-        runs = [search.run(length, seed) for seed in seeds]
-        train(runs)
-        records.setdefault(length, []).extend(_stored(ledger, run) for run in runs)
-    return measured_span(search.recipe, search.task, search.range[1], records)
+def asked_so_far(search: SpanSearch, ledger: Ledger) -> set[str]:
+    """Return the ids of the runs a search asks for, up to the first question the ledger cannot answer."""
+    ids: set[str] = set()
+    with suppress(KeyError):
+        search_span(search, ledger, lambda runs: ids.update(run.id for run in runs))
+    return ids
+
+
+def _asked(search: SpanSearch, known: Records) -> list[RunConfig]:
+    """Return the runs of a search's next question, none when its span is known."""
+    length, seeds = search.next(_solved(known)) or (0, ())
+    return [search.run(length, seed) for seed in seeds]
 
 
 def _stored(ledger: Ledger, run: RunConfig) -> RunRecord:
