@@ -364,7 +364,8 @@ def order_of(plan: Plan, lengths: Tensor) -> np.ndarray:
     return table
 
 
-def _address(tensor: Tensor | None) -> int:
+def address(tensor: Tensor | None) -> int:
+    """Return where a tensor's numbers lie, 0 for none."""
     return 0 if tensor is None or tensor.numel() == 0 else tensor.data_ptr()
 
 
@@ -372,7 +373,7 @@ def _run(plan: Plan, tensors: dict[str, Tensor | None], lengths: Tensor | None, 
     """Run a pass: forward, or backward where the gradient of a weight or an input is among the tensors."""
     module = cache.load(plan.spec)
     backward = "d_last" in tensors
-    addresses = [_address(tensors.get(name)) for name in TENSORS]
+    addresses = [address(tensors.get(name)) for name in TENSORS]
     wanted = threads.wanted() if plan.operations(1 + backward) >= SHARED_WORK else 1
     recipe = plan.recipe(backward, tuple(map(bool, addresses)), wanted)
     order = plan.order if lengths is None else order_of(plan, lengths)
@@ -388,6 +389,8 @@ def padded(plan: Plan, given: Given) -> Given:
     """Return a call's tensors with vectors of units padded to whole panels, so that none is read past."""
     R, more = plan.R, plan.spec.units(plan.H) - plan.H
     own, clocks = given.own, given.clocks
+    if not more:
+        return given
     if own is not None:
         own = functional.pad(own.view(R, plan.spec.own, plan.H), (0, more)).contiguous()
     if clocks is not None:

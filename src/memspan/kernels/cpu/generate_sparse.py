@@ -12,10 +12,10 @@ def sparse_text(spec: Spec) -> str:
     """Return the source of one cell's sparse module."""
     template = (Path(__file__).parent / "sparse.py").read_text(encoding="utf-8").split(MARK, 1)[1]
     wide, s = (4, 2, 1) if spec.lanes == 16 else (2, 1), spec.slots
-    tiles = {}
+    columns = (5, *wide) if spec.lanes == 16 else wide  # 64 or 128 units, ones and inputs leave none over
+    tiles = {f"weight_{v}": f"weight_tile({s}, {v})" for v in columns}
     for v in wide:
         tiles[f"unit_{v}"] = f"unit_tile({s}, {spec.from_h}, {v})"
-        tiles[f"weight_{v}"] = f"weight_tile({s}, {v})"
         tiles[f"input_{v}"] = f"state_tile(1, {v}, {s}, {s}, {s})"
         for rows in (4, 1):
             tiles[f"state_{rows}_{v}"] = f"state_tile({rows}, {v}, {spec.from_h}, {spec.from_h}, {s})"
@@ -24,7 +24,7 @@ def sparse_text(spec: Spec) -> str:
         + f"\nKEPT, BLOCKS_OF_ROWS = {kept(spec)}, {len(set(spec.gate))}",
         "\n".join(f"{name} = {tile}" for name, tile in tiles.items()),
         _across("product_units", "who, count, panel, lp, s, ls, H, D, z, size", wide, UNITS),
-        _across("product_weights", "who, count, dz, lz, size, flat, lf, rows, dw, lu, lw", wide, WEIGHTS),
+        _across("product_weights", "who, count, dz, lz, size, flat, lf, rows, dw, lu, lw", columns, WEIGHTS),
         _across("product_states", "who, count, panel, lp, step, H, dz, lz, dh, ls", wide, STATES),
         _across("product_inputs", "who, count, panel, lp, step, D, dz, lz, dx, ls", wide, INPUTS),
         _forward(spec),

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch._C import _are_functorch_transforms_active
@@ -166,8 +167,12 @@ def _given(tensors: Sequence[Tensor | None], variant: str) -> engine.Given:
 
 
 def _clocks(clocks: Tensor, leak: float) -> Tensor:
-    """Return periods τ, shifts, open ratios, the leak and 1/τ (R, 5, H) of the clocks' parameters."""
-    period, shift, ratio = clocks[:, 0].exp(), clocks[:, 1], clocks[:, 2].sigmoid()
+    """Return periods τ, shifts, open ratios, the leak and 1/τ (R, 5, H) of the clocks' parameters.
+
+    numpy's exp: torch's may go to a library that wakes threads of its own, and ours wait for them.
+    """
+    period = torch.from_numpy(np.exp(clocks[:, 0].detach().numpy()))
+    shift, ratio = clocks[:, 1], clocks[:, 2].sigmoid()
     return torch.stack([period, shift, ratio, torch.full_like(shift, leak), 1 / period], 1)
 
 

@@ -6,6 +6,7 @@ every replica, then its units of work with buffers of the size that follows.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from types import ModuleType
 from typing import Any
@@ -21,6 +22,7 @@ from memspan.kernels.cpu.sparse_jobs import FIELDS, PLACE
 from memspan.kernels.cpu.spec import Spec, round_up
 
 FLOATS = 4
+KINDS = {"ends": np.int64, "who": np.int64, "opening": np.float32, "slope": np.float64}
 STREAM_PART = 4  # rows fill so small a part of the lanes at most where they run one by one
 
 
@@ -29,69 +31,133 @@ def module(spec: Spec) -> ModuleType:
     return cache.module(f"{cache.name_of(spec)}_sparse", lambda: sparse_text(spec))
 
 
+@dataclasses.dataclass(frozen=True)
 class Schedule:
-    """The openings of every replica of a call, in the order of time."""
+    """The openings of every replica, in the order of time, one row a replica; see ``sparse.py``."""
 
-    def __init__(self, plan: Plan, given: Given, slopes: bool) -> None:
-        R, most = plan.R, max(1, plan.T * plan.H)
-        self.ends = np.zeros((R, plan.T + 1), np.int64)
-        self.who = np.empty((R, most), np.int64)  # as much as could open; only what does is ever touched
-        self.opening = np.empty((R, most), np.float32)
-        self.slope = np.empty((R, 3 * most), np.float64) if slopes else None
-        self.lane = np.empty((R, 4 * plan.spec.lanes), np.float64)
-        table = _Table(plan, R)
-        table.facts(plan)
-        table.put_all(_given(plan, given), np.arange(R))
-        table.put_all(self.places(), np.arange(R))
-        table.put("lane", self.lane.ctypes.data + np.arange(R) * self.lane.strides[0])
-        shares = threads.share(R, threads.wanted() if plan.T * plan.H * R > 2e6 else 1)
-        entry = module(plan.spec).schedule
-        threads.run(functools.partial(entry, table.jobs()), shares)
-        self.count = int(self.ends[:, -1].max()) if R else 0
+    ends: np.ndarray
+    who: np.ndarray
+    opening: np.ndarray
+    slope: np.ndarray
+
+    @functools.cached_property
+    def count(self) -> int:
+        """Openings of the busiest replica."""
+        return int(self.ends[:, -1].max(initial=0))
+
+    @functools.cached_property
+    def busiest(self) -> int:
+        """Openings of the busiest step."""
+        return int(np.diff(self.ends, axis=1).max(initial=0))
 
     def places(self) -> dict[str, tuple[int, int]]:
         """Return field → (address, bytes from one replica to the next)."""
-        arrays: dict[str, np.ndarray | None] = {
-            "ends": self.ends,
-            "who": self.who,
-            "opening": self.opening,
-            "slope": self.slope,
-        }
-        return {name: (a.ctypes.data, a.strides[0]) for name, a in arrays.items() if a is not None}
+        return {f.name: _place(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+    def keep(self, plan: Plan, saved: Tensor) -> None:
+        """Copy the openings that there are to the head of what a call keeps for backward."""
+        kept = self.kept(plan, saved, self.count)
+        for field in dataclasses.fields(self):
+            to = getattr(kept, field.name)
+            to[:] = getattr(self, field.name)[:, : to.shape[1]]
+
+    @classmethod
+    def kept(cls, plan: Plan, saved: Tensor, count: int | None = None) -> Schedule:
+        """Return the openings at the head of what a call has kept, as views of it."""
+        whole = saved.flatten(1).numpy()
+        ends = whole[:, : 2 * plan.T + 2].view(np.int64)
+        room = schedule_room(plan.T, int(ends[:, -1].max(initial=0)) if count is None else count)
+        parts = {}
+        for name, place in engine.offsets(room)[0].items():
+            part = whole[:, place // FLOATS : place // FLOATS + room[name]]
+            parts[name] = (
+                part if name == "opening" else part.view(np.float64 if name == "slope" else np.int64)
+            )
+        return cls(**parts)
+
+
+def _place(array: np.ndarray) -> tuple[int, int]:
+    return array.ctypes.data, array.strides[0]
+
+
+def schedule_room(T: int, count: int) -> dict[str, int]:
+    """Return the floats of every part of a replica's schedule; whole numbers and slopes take two each."""
+    return {"ends": 2 * T + 2, "who": 2 * count, "opening": count, "slope": 6 * count}
+
+
+def find_openings(plan: Plan, given: Given) -> Schedule:
+    """Ask the clocks of every replica when their units are open, and how the openness changes with them."""
+    R, most = plan.R, max(1, plan.T * plan.H)  # as much as could open; only what does is ever touched
+    ends = np.zeros((R, plan.T + 1), np.int64)
+    who, opening = np.empty((R, most), np.int64), np.empty((R, most), np.float32)
+    found = Schedule(ends, who, opening, np.empty((R, 3 * most if plan.keep else 0), np.float64))
+    lane = np.empty((R, 4 * plan.spec.lanes), np.float64)
+    table = _Table(plan, 1, {name: given.tensors()[name] for name in ("clocks", "times")})
+    places = found.places() if plan.keep else found.places() | {"slope": (0, 0)}
+    table.put_all(places | {"lane": _place(lane)})
+    shares = threads.share(R, threads.wanted() if plan.T * plan.H * R > 2e6 else 1)
+    threads.run(functools.partial(module(plan.spec).schedule, table.jobs()), shares)
+    return found
 
 
 class _Table:
-    """A job table that is being filled."""
+    """The job table of one call: what follows from its shape is made once, then addresses are added.
 
-    order: np.ndarray
+    Args:
+        plan: the shape.
+        tiles: units of work a replica.
+        tensors: what jobs point into; those that are not there keep address 0.
+        lengths: of ragged rows.
+    """
 
-    def __init__(self, plan: Plan, units: int) -> None:
-        self.rows = np.zeros((units, len(FIELDS)), np.int64)
+    def __init__(
+        self, plan: Plan, tiles: int, tensors: dict[str, Tensor | None], lengths: Tensor | None = None
+    ) -> None:
+        addresses = {name: engine.address(tensor) for name, tensor in tensors.items()}
+        present = tuple(name for name, address in addresses.items() if address)
+        relative, owner = _layout(plan, tiles, present)
+        self.order = plan.order if lengths is None else engine.order_of(plan, lengths)
+        held = [0, self.order.ctypes.data, *(addresses[name] for name in present)]
+        self.rows = relative + np.array(held)[owner]
+        self.replica = np.arange(len(self.rows)) // tiles
 
     def put(self, field: str, values: Any) -> None:
         """Write a field of every unit."""
         self.rows[:, PLACE[field]] = values
 
-    def put_all(self, places: dict[str, tuple[int, int]], replica: np.ndarray) -> None:
+    def put_all(self, places: dict[str, tuple[int, int]]) -> None:
         """Write addresses that differ by replica."""
         for name, (address, stride) in places.items():
-            self.put(name, address + replica * stride)
-
-    def facts(self, plan: Plan) -> None:
-        """Write the sizes."""
-        sizes = _sizes(plan)
-        facts = {
-            "T": plan.T, "B": plan.B, "D": plan.V or plan.D, "H": plan.H, "units": plan.spec.units(plan.H),
-            "ls": FLOATS * sizes.lanes, "lf": FLOATS * sizes.flat, "lw": FLOATS * sizes.columns,
-            "lp": FLOATS * sizes.panel, "le": FLOATS * sizes.record,
-            "state_part": FLOATS * plan.R * plan.B * plan.H,
-        }  # fmt: skip
-        for name, value in facts.items():
-            self.put(name, value)
+            self.put(name, address + self.replica * stride)
 
     def jobs(self) -> np.ndarray:
         """Return the records."""
         return records(self.rows, FIELDS)
+
+
+@functools.lru_cache(maxsize=512)
+def _layout(plan: Plan, tiles: int, present: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return a job table with every address relative to what it points into, and field → what that is."""
+    z, unit = _sizes(plan), np.arange(plan.R * tiles)
+    relative, owner = np.zeros((len(unit), len(FIELDS)), np.int64), np.zeros(len(FIELDS), np.intp)
+    facts: dict[str, Any] = {
+        "T": plan.T, "B": plan.B, "D": plan.V or plan.D, "H": plan.H, "units": plan.spec.units(plan.H),
+        "ls": FLOATS * z.lanes, "lf": FLOATS * z.flat, "lw": FLOATS * z.columns,
+        "lp": FLOATS * z.panel, "le": FLOATS * z.record, "state_part": FLOATS * plan.R * plan.B * plan.H,
+        "replica": unit // tiles, "order": unit * 16 * plan.rows,
+        "length": unit * 16 * plan.rows + 8 * plan.rows,
+    }  # fmt: skip
+    if tiles == plan.tiles:
+        facts["rows"] = engine.rows_of(plan, unit)
+    strides = engine.strides_of(plan)
+    for name, value in facts.items():
+        relative[:, PLACE[name]] = value
+    owner[[PLACE["order"], PLACE["length"]]] = 1
+    for place, name in enumerate(present, start=2):
+        field = "symbols" if name == "x" and plan.V else name
+        relative[:, PLACE[field]] = unit // tiles * strides[name]
+        owner[PLACE[field]] = place
+    return relative, owner
 
 
 class _Sizes:
@@ -107,12 +173,16 @@ class _Sizes:
         self.states = len(s.carried)
         self.border = (1 + self.states) * H * self.lanes
 
-    def saved(self, plan: Plan, count: int) -> int:
+    def unit(self, plan: Plan, count: int) -> int:
         """Floats a unit of work keeps for backward: every opening, or the states at the borders of chunks."""
-        if not plan.keep:
-            return 0
         steps = self.chunk(plan, count)
         return -(-plan.T // steps) * self.border if steps else count * self.record + plan.H * self.lanes
+
+    def saved(self, plan: Plan, count: int) -> int:
+        """Floats a tile's part of what a call keeps: a replica's schedule, then its units of work."""
+        if not plan.keep:
+            return 0
+        return self.unit(plan, count) + round_up(-(-_head(plan, count) // plan.tiles), 16)
 
     def chunk(self, plan: Plan, count: int) -> int:
         """Steps between borders, 0 where every opening can be kept; the numbers are the same either way."""
@@ -121,6 +191,11 @@ class _Sizes:
         if 4 * plan.tiles * count * self.record <= engine.KEEP_BYTES:
             return 0
         return max(1, round(plan.T * (self.border / (count * self.record)) ** 0.5))
+
+
+def _head(plan: Plan, count: int) -> int:
+    """Return the floats that a replica's schedule takes."""
+    return engine.offsets(schedule_room(plan.T, count))[1] // FLOATS
 
 
 @functools.lru_cache(maxsize=512)
@@ -162,8 +237,8 @@ def streams(plan: Plan) -> bool:
 
 def _stream(plan: Plan, given: Given, tensors: dict[str, Tensor | None]) -> None:
     """Run forward row by row; every row finds its openings as it goes."""
-    units, table = plan.R * plan.tiles, _unit_table(plan, given, tensors)
-    H, s = plan.spec.units(plan.H), plan.spec
+    table = _Table(plan, plan.tiles, given.tensors() | tensors, given.lengths)
+    units, H, s = len(table.rows), plan.spec.units(plan.H), plan.spec
     blocks, states = len(set(s.gate)), 1 + len(s.carried)
     table.put("lf", FLOATS * (H + 16))
     sizes = {
@@ -179,35 +254,6 @@ def _stream(plan: Plan, given: Given, tensors: dict[str, Tensor | None]) -> None
         threads.run(functools.partial(module(s).stream, table.jobs()), shares)
 
 
-def _given(plan: Plan, given: Given) -> dict[str, tuple[int, int]]:
-    """Return field → (address, bytes from one replica to the next) of what a call brings."""
-    strides = engine.strides_of(plan)
-    made = {}
-    for name, tensor in given.tensors().items():
-        if tensor is not None and name != "resets" and tensor.numel():
-            made["symbols" if name == "x" and plan.V else name] = (tensor.data_ptr(), strides[name])
-    return made
-
-
-def _unit_table(plan: Plan, given: Given, tensors: dict[str, Tensor | None]) -> _Table:
-    """Return a job table of every unit of work with what the call brings and wants."""
-    unit = np.arange(plan.R * plan.tiles)
-    replica = unit // plan.tiles
-    table = _Table(plan, len(unit))
-    table.facts(plan)
-    table.put("replica", replica)
-    table.put_all(_given(plan, given), replica)
-    table.order = plan.order if given.lengths is None else engine.order_of(plan, given.lengths)
-    table.put("order", table.order.ctypes.data + unit * 16 * plan.rows)
-    table.put("length", table.order.ctypes.data + unit * 16 * plan.rows + 8 * plan.rows)
-    table.put("rows", engine.rows_of(plan, unit))
-    strides = engine.strides_of(plan)
-    for name, tensor in tensors.items():
-        if tensor is not None and tensor.numel():
-            table.put(name, tensor.data_ptr() + replica * strides[name])
-    return table
-
-
 def _run(
     plan: Plan,
     given: Given,
@@ -217,19 +263,21 @@ def _run(
     backward: bool,
 ) -> None:
     """Run a pass over every unit of work."""
-    units, kernel = plan.R * plan.tiles, module(plan.spec)
-    table, unit = _unit_table(plan, given, tensors), np.arange(units)
-    table.put_all(found.places(), unit // plan.tiles)
-    steps = _sizes(plan).chunk(plan, found.count)
+    kernel, z = module(plan.spec), _sizes(plan)
+    table = _Table(plan, plan.tiles, given.tensors() | tensors, given.lengths)
+    units, unit = len(table.rows), np.arange(len(table.rows))
+    table.put_all(found.places())
+    steps = z.chunk(plan, found.count)
     table.put("chunk", steps or max(1, plan.T))
     if plan.keep and saved.numel():
-        table.put("border" if steps else "saved", saved.data_ptr() + unit * FLOATS * saved.shape[-1])
+        start = saved.data_ptr() + FLOATS * (table.replica * saved[0].numel() + _head(plan, found.count))
+        kept_at = unit % plan.tiles * FLOATS * z.unit(plan, found.count)
+        table.put("border" if steps else "saved", start + kept_at)
     work = 2.0 * (1 + 2 * backward) * found.ends[:, -1].sum() * plan.B * plan.spec.from_h * plan.H
     shares = threads.share(units, threads.wanted() if work >= engine.SHARED_WORK else 1)
     above = tensors.get("d_outputs") is not None or tensors.get("d_states") is not None
     flat = any(tensors.get(name) is not None for name in ("outputs", "states"))
-    most = int(np.diff(found.ends, axis=1).max(initial=0))
-    sizes = _scratch(plan, most, backward, above, flat)
+    sizes = _scratch(plan, found.busiest, backward, above, flat)
     if backward and steps:
         sizes |= _again(plan, found, steps)
     places, share_bytes = engine.offsets(sizes)
@@ -239,7 +287,7 @@ def _run(
         unit_parts["d_opening"] = found.count
         if tensors.get("d_weight_hh") is not None:
             unit_parts |= {
-                "dw": plan.H * plan.spec.slots * _sizes(plan).columns,
+                "dw": plan.H * plan.spec.slots * z.columns,
                 "own_sum": plan.spec.own * plan.spec.units(plan.H),
             }
     unit_places, unit_bytes = engine.offsets(unit_parts)
@@ -268,10 +316,12 @@ def run_forward(plan: Plan, given: Given, outputs: bool, states: bool) -> tuple[
         if R * B:
             _stream(plan, given, tensors)
         return out, last, carried, engine.zeros(R, plan.tiles, 0)
-    found = Schedule(plan, given, slopes=False)
+    found = find_openings(plan, given)
     saved = engine.buffer(R, plan.tiles, _sizes(plan).saved(plan, found.count))
     if R * B:
         _run(plan, given, found, tensors, saved, backward=False)
+        if plan.keep:
+            found.keep(plan, saved)
     return out, last, carried, saved
 
 
@@ -284,9 +334,8 @@ def run_backward(
         grads["x"].zero_()
     if not plan.R * plan.B:
         return {name: grad.zero_() for name, grad in grads.items()}
-    given = engine.padded(plan, given)
-    found = Schedule(plan, given, slopes="clocks" in grads)
     above = dict(zip(("d_outputs", "d_last", "d_states"), from_above, strict=True))
     below = {"dx" if name == "x" else f"d_{name}": grad for name, grad in grads.items()}
-    _run(plan, given, found, {**above, **below}, saved, backward=True)
+    found = Schedule.kept(plan, saved)
+    _run(plan, engine.padded(plan, given), found, {**above, **below}, saved, backward=True)
     return grads
