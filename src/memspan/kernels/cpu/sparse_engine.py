@@ -6,8 +6,10 @@ every replica, then its units of work with buffers of the size that follows.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -67,12 +69,10 @@ class Schedule:
         whole = saved.flatten(1).numpy()
         ends = whole[:, : 2 * plan.T + 2].view(np.int64)
         room = schedule_room(plan.T, int(ends[:, -1].max(initial=0)) if count is None else count)
-        parts = {}
-        for name, place in engine.offsets(room)[0].items():
-            part = whole[:, place // FLOATS : place // FLOATS + room[name]]
-            parts[name] = (
-                part if name == "opening" else part.view(np.float64 if name == "slope" else np.int64)
-            )
+        parts = {
+            name: whole[:, place // FLOATS : place // FLOATS + room[name]].view(KINDS[name])
+            for name, place in engine.offsets(room)[0].items()
+        }
         return cls(**parts)
 
 
@@ -133,6 +133,22 @@ class _Table:
     def jobs(self) -> np.ndarray:
         """Return the records."""
         return records(self.rows, FIELDS)
+
+    @contextlib.contextmanager
+    def lent(
+        self, shares: Sequence[tuple[int, int]], of_thread: dict[str, int], of_unit: dict[str, int]
+    ) -> Iterator[np.ndarray]:
+        """Return the records, with buffers of so many floats for every thread and every unit of work."""
+        places, share_bytes = engine.offsets(of_thread)
+        unit_places, unit_bytes = engine.offsets(of_unit)
+        share = np.repeat(np.arange(len(shares)), [last - first for first, last in shares])
+        after, unit = len(shares) * share_bytes, np.arange(len(self.rows))
+        with memory.borrowed(after + len(unit) * unit_bytes, engine.poison) as scratch:
+            for name, place in places.items():
+                self.put(name, scratch + share * share_bytes + place)
+            for name, place in unit_places.items():
+                self.put(name, scratch + after + unit * unit_bytes + place)
+            yield self.jobs()
 
 
 @functools.lru_cache(maxsize=512)
@@ -203,20 +219,17 @@ def _sizes(plan: Plan) -> _Sizes:
     return _Sizes(plan)
 
 
-def _scratch(plan: Plan, most: int, backward: bool, above: bool, flat: bool) -> dict[str, int]:
-    """Return the buffers of a thread; most: openings of the busiest step."""
+def _scratch(plan: Plan, most: int, backward: bool, there: set[str]) -> dict[str, int]:
+    """Return the buffers of a thread; most: openings of the busiest step; there: tensors of the call."""
     z, H = _sizes(plan), plan.H
-    rows = H + 1 + (plan.V or plan.D)
+    rows, kinds = H + 1 + (plan.V or plan.D), 1 + z.states
     sizes = {"modes": 16, "panel": H * z.panel, "live": z.lanes, "z": most * plan.spec.slots * z.lanes}
     if not backward:
-        kinds = 1 + z.states
-        return sizes | {
-            "s": rows * z.lanes, "c": z.states * H * z.lanes,
-            "flat": kinds * plan.rows * z.flat if flat else 0,
-        }  # fmt: skip
+        flat = kinds * plan.rows * z.flat if there & {"outputs", "states"} else 0
+        return sizes | {"s": rows * z.lanes, "c": z.states * H * z.lanes, "flat": flat}
     return sizes | {
         "dh": rows * z.lanes, "dc": z.states * H * z.lanes, "flat": plan.rows * z.flat,
-        "above": (1 + z.states) * plan.rows * H if above else 0,
+        "above": kinds * plan.rows * H if there & {"d_outputs", "d_states"} else 0,
         "own_sum": plan.spec.own * plan.spec.units(H), "d_opening": 0,
     }  # fmt: skip
 
@@ -246,12 +259,8 @@ def _stream(plan: Plan, given: Given, tensors: dict[str, Tensor | None]) -> None
         "s": s.own * H, "flat": states * (H + 16),
     }  # fmt: skip
     shares = threads.share(units, threads.wanted() if plan.T * units * plan.H > 1e6 else 1)
-    places, share_bytes = engine.offsets(sizes)
-    of_share = np.repeat(np.arange(len(shares)), [last - first for first, last in shares]) * share_bytes
-    with memory.borrowed(len(shares) * share_bytes, engine.poison) as scratch:
-        for name, place in places.items():
-            table.put(name, scratch + of_share + place)
-        threads.run(functools.partial(module(s).stream, table.jobs()), shares)
+    with table.lent(shares, sizes, {}) as jobs:
+        threads.run(functools.partial(module(s).stream, jobs), shares)
 
 
 def _run(
@@ -263,44 +272,41 @@ def _run(
     backward: bool,
 ) -> None:
     """Run a pass over every unit of work."""
-    kernel, z = module(plan.spec), _sizes(plan)
-    table = _Table(plan, plan.tiles, given.tensors() | tensors, given.lengths)
-    units, unit = len(table.rows), np.arange(len(table.rows))
+    kernel, table = module(plan.spec), _Table(plan, plan.tiles, given.tensors() | tensors, given.lengths)
+    there = {name for name, tensor in tensors.items() if tensor is not None}
     table.put_all(found.places())
-    steps = z.chunk(plan, found.count)
-    table.put("chunk", steps or max(1, plan.T))
-    if plan.keep and saved.numel():
-        start = saved.data_ptr() + FLOATS * (table.replica * saved[0].numel() + _head(plan, found.count))
-        kept_at = unit % plan.tiles * FLOATS * z.unit(plan, found.count)
-        table.put("border" if steps else "saved", start + kept_at)
+    steps = _put_kept(table, plan, saved, found.count)
     work = 2.0 * (1 + 2 * backward) * found.ends[:, -1].sum() * plan.B * plan.spec.from_h * plan.H
-    shares = threads.share(units, threads.wanted() if work >= engine.SHARED_WORK else 1)
-    above = tensors.get("d_outputs") is not None or tensors.get("d_states") is not None
-    flat = any(tensors.get(name) is not None for name in ("outputs", "states"))
-    sizes = _scratch(plan, found.busiest, backward, above, flat)
+    shares = threads.share(len(table.rows), threads.wanted() if work >= engine.SHARED_WORK else 1)
+    sizes = _scratch(plan, found.busiest, backward, there)
     if backward and steps:
         sizes |= _again(plan, found, steps)
-    places, share_bytes = engine.offsets(sizes)
-    of_share = np.repeat(np.arange(len(shares)), [last - first for first, last in shares]) * share_bytes
-    unit_parts = {}
-    if backward:
-        unit_parts["d_opening"] = found.count
-        if tensors.get("d_weight_hh") is not None:
-            unit_parts |= {
-                "dw": plan.H * plan.spec.slots * z.columns,
-                "own_sum": plan.spec.own * plan.spec.units(plan.H),
-            }
-    unit_places, unit_bytes = engine.offsets(unit_parts)
-    with memory.borrowed(len(shares) * share_bytes + units * unit_bytes, engine.poison) as scratch:
-        for name, place in places.items():
-            table.put(name, scratch + of_share + place)
-        for name, place in unit_places.items():
-            table.put(name, scratch + len(shares) * share_bytes + unit * unit_bytes + place)
-        jobs = table.jobs()
+    with table.lent(shares, sizes, _sums(plan, found.count, there) if backward else {}) as jobs:
         threads.run(functools.partial(kernel.backward if backward else kernel.forward, jobs), shares)
-        if tensors.get("d_weight_hh") is not None:
+        if "d_weight_hh" in there:
             whole = [(a * plan.tiles, b * plan.tiles) for a, b in threads.share(plan.R, len(shares))]
             threads.run(functools.partial(kernel.gather, jobs), whole)
+
+
+def _put_kept(table: _Table, plan: Plan, saved: Tensor, count: int) -> int:
+    """Point every unit of work at its part of what is kept. Return the steps between borders, 0 for none."""
+    z = _sizes(plan)
+    steps = z.chunk(plan, count)
+    table.put("chunk", steps or max(1, plan.T))
+    if plan.keep and saved.numel():
+        tile = np.arange(len(table.rows)) % plan.tiles
+        floats = table.replica * saved[0].numel() + _head(plan, count) + tile * z.unit(plan, count)
+        table.put("border" if steps else "saved", saved.data_ptr() + FLOATS * floats)
+    return steps
+
+
+def _sums(plan: Plan, count: int, there: set[str]) -> dict[str, int]:
+    """Return the buffers of a unit of work backward: its part of the gradients."""
+    sizes = {"d_opening": count}
+    if "d_weight_hh" in there:
+        sizes["dw"] = plan.H * plan.spec.slots * _sizes(plan).columns
+        sizes["own_sum"] = plan.spec.own * plan.spec.units(plan.H)
+    return sizes
 
 
 def run_forward(plan: Plan, given: Given, outputs: bool, states: bool) -> tuple[Tensor, ...]:
