@@ -9,6 +9,7 @@ from memspan.probes import streaming
 from memspan.report.claims import CLAIMS, Word
 from memspan.report.claims.events import REPORTS_CASE, SINES, start_case
 from memspan.report.figures import FIGURES
+from memspan.report.tokens import clock_tokens, sensor_tokens
 from memspan.streams import stream
 from memspan.study import EXPERIMENTS, clocks, sensors
 from memspan.training.pack import Pack
@@ -50,6 +51,22 @@ def test_a_gate_that_keeps_what_lstms_lose_suits_events():
 def test_it_does_not_if_lstms_do_as_well_or_it_loses_the_sensor_too(phased, others, sines, where):
     v = CLAIMS["c19"].verdict(events(phased, others, sines))
     assert (v.word, v.weakest) == (Word.FAILS, where)
+
+
+def test_the_prose_counts_runs_that_keep_the_slow_sensor():
+    found = sensor_tokens(events(0.99, 0.52))
+    assert (found["kept_phased_1000"], found["kept_chrono_100"]) == ("5 of 5", "0 of 10")
+    assert (found["kept_usual_10"], found["kept_gru_1000"]) == ("0 of 5", "0 of 10")
+    assert sensor_tokens([])["kept_phased_1000"] is None
+
+
+def test_the_prose_counts_runs_that_solve_long_palindromes():
+    runs = [run for name in ("clocks", "clocks_long", "clocks_longest") for run in EXPERIMENTS[name].runs]
+    told = [ended(run, solved=float(run.recipe.clock_shift == "first_event")) for run in runs]
+    found = clock_tokens(told)
+    assert (found["solved_told_10000"], found["solved_moved_100"]) == ("5 of 5", "5 of 5")
+    assert (found["solved_untold_1000"], found["solved_flagged_100"]) == ("0 of 5", "0 of 15")
+    assert (found["solved_told_100000"], found["solved_moved_100000"]) == ("3 of 3", None)
 
 
 def test_a_diverged_run_scores_nothing():

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 from memspan.errors import LedgerError
+from memspan.ledger import RunRecord
 from memspan.probes import PROBES
 from memspan.report.claims import CLAIMS
+from memspan.report.claims.events import KEPT, digits, score
 from memspan.report.claims.palindromes import LOW, RNN_CANNOT, accurate, dip_rate
 from memspan.report.evidence import Evidence
 from memspan.report.numbers import estimate, scientific
 from memspan.report.records import Records, ended, values, where
 from memspan.statistics import bootstrap_interval
+from memspan.study import clocks, sensors
 
 
 class Tokens:
@@ -59,7 +63,8 @@ def tokens_of(evidence: Evidence) -> dict[str, str | None]:
         "stopped": str(sum(run.status == "stopped" for run in runs)),
         "missing": str(len(evidence.preset.runs) - len(runs)),
     }
-    return counts | palindrome_tokens(evidence.studied) | _claim_tokens(evidence) | _probe_tokens(evidence)
+    of_runs = palindrome_tokens(evidence.studied) | sensor_tokens(runs) | clock_tokens(runs)
+    return counts | of_runs | _claim_tokens(evidence) | _probe_tokens(evidence)
 
 
 def _claim_tokens(evidence: Evidence) -> dict[str, str | None]:
@@ -95,6 +100,46 @@ def palindrome_tokens(records: Records) -> dict[str, str | None]:
     }
 
 
+ON_SENSORS = {
+    "phased": (sensors.PHASED,),
+    "chrono": sensors.LSTMS,
+    "usual": (sensors.USUAL,),
+    "gru": sensors.GRUS,
+}
+ON_DIGITS = {
+    "told": (clocks.TOLD,),
+    "untold": (clocks.UNTOLD,),
+    "moved": (clocks.MOVED,),
+    "flagged": (clocks.LSTM, clocks.CHRONO, clocks.GRU),
+}
+"""What a token calls some networks → their names."""
+
+
+def sensor_tokens(records: Records) -> dict[str, str | None]:
+    """Return in how many runs networks keep the slow sensor: ``kept_phased_1000`` and the like."""
+    found = {}
+    for key, ratio in product(ON_SENSORS, sensors.RATIOS):
+        runs: list[RunRecord] = []
+        for name in ON_SENSORS[key]:
+            shown = sensors.ON_SENSORS[name]
+            runs += where(records, task="two_sensors", ratio=ratio, steps=sensors.EVENTS.steps, **shown)
+        found[f"kept_{key}_{ratio}"] = _of(sum(score(run, "accuracy_1") >= KEPT for run in runs), len(runs))
+    return found
+
+
+def clock_tokens(records: Records) -> dict[str, str | None]:
+    """Return how many runs solve long palindromes: ``solved_untold_1000`` and the like."""
+    found = {}
+    for key, length in product(ON_DIGITS, (*clocks.LENGTHS, clocks.LONG, clocks.LONGEST)):
+        runs = [run for name in ON_DIGITS[key] for run in where(records, **digits(name, length))]
+        found[f"solved_{key}_{length}"] = _of(sum(score(run, "solved") > 0 for run in runs), len(runs))
+    return found
+
+
+def _of(part: int, whole: int) -> str | None:
+    return f"{part} of {whole}" if whole else None
+
+
 def _listed(items: Sequence[object]) -> str:
     texts = [str(item) for item in items]
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
@@ -128,7 +173,7 @@ def _above(runs: Records) -> str | None:
     """Return how many runs of 30 digits and more ever average above 0.30 over 100 steps, of how many."""
     long = [run for run in runs if run.config["length"] in RNN_CANNOT and "peak_100" in run.metrics]
     above = sum(run.metrics["peak_100"] > LOW for run in long)
-    return f"{above} of {len(long)}" if long else None
+    return _of(above, len(long))
 
 
 def _dips(runs: Records) -> str | None:

@@ -20,6 +20,7 @@ NETWORKS: Mapping[str, Mapping[str, Any]] = {
     "GRU with Δt": {"cell": "gru", "time_input": "delta"},
 }
 """Name → the recipe's fields in which the networks differ."""
+PHASED, LSTMS, GRUS = "Phased LSTM", ("LSTM with t", "LSTM with Δt"), ("GRU with t", "GRU with Δt")
 USUAL = "LSTM with Δt, forget bias 1"
 ON_SENSORS: Mapping[str, Mapping[str, Any]] = {
     **{

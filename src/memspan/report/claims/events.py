@@ -13,9 +13,8 @@ KEPT, MARGIN = 0.95, 0.05
 """A sensor is kept if its answer is right as often as that; a network is behind if it is so far below."""
 FOUND = 0.01
 """A period is found if it ends within 1% of the planted one."""
-PHASED = "Phased LSTM"
-LSTMS = ("LSTM with t", "LSTM with Δt")
-"""The rivals; on two sensors with chrono's biases, the better start."""
+PHASED, LSTMS = sensors.PHASED, sensors.LSTMS
+"""The gate and its rivals; on two sensors with chrono's biases, the better start."""
 SINES = "asynchronous sines"
 
 
@@ -56,15 +55,16 @@ def _length_cases() -> Mapping[str, Roles]:
     compared = (clocks.LSTM, clocks.CHRONO, clocks.GRU)
     return {
         f"T = {length:,}, {words}": {
-            "phased": _digits(name, length),
-            **{other: _digits(other, length) for other in compared},
+            "phased": digits(name, length),
+            **{other: digits(other, length) for other in compared},
         }
         for length in (*clocks.LENGTHS, clocks.LONG)
         for name, words in ((clocks.UNTOLD, "T not told"), (clocks.MOVED, "random origin"))
     }
 
 
-def _digits(name: str, length: int) -> Mapping[str, Any]:
+def digits(name: str, length: int) -> Mapping[str, Any]:
+    """Return the config fields that tell a network's runs on palindromes of one length from all others."""
     config = clocks.palindrome(name, length, 0).recipe
     shown = ("cell", "bias", "clock_shift", "clock_window_low", "time_origin", "time_input", "steps")
     return {"length": length, **{field: getattr(config, field) for field in shown}}
