@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 import safetensors.torch
 
-from memspan.ledger import RunRecord
+from memspan.ledger import Measurement, RunRecord
 from memspan.probes import streaming
 from memspan.report.claims import CLAIMS, Word
 from memspan.report.claims.events import REPORTS_CASE, SINES, start_case
 from memspan.report.figures import FIGURES
-from memspan.report.tokens import clock_tokens, sensor_tokens
+from memspan.report.tokens import clock_tokens, sensor_tokens, streaming_tokens
 from memspan.streams import stream
 from memspan.study import EXPERIMENTS, clocks, sensors
 from memspan.training.pack import Pack
+
+RECALLED = [f"recalled_{n}" for n in streaming.MARKS]
 
 
 def ended(run, **metrics):
@@ -67,6 +69,15 @@ def test_the_prose_counts_runs_that_solve_long_palindromes():
     assert (found["solved_told_10000"], found["solved_moved_100"]) == ("5 of 5", "5 of 5")
     assert (found["solved_untold_1000"], found["solved_flagged_100"]) == ("0 of 5", "0 of 15")
     assert (found["solved_told_100000"], found["solved_moved_100000"]) == ("3 of 3", None)
+
+
+def test_the_prose_tells_what_a_stream_of_a_million_digits_leaves():
+    asked = [
+        Measurement({"probe": "streaming", "run": str(k)}, dict.fromkeys(RECALLED, share), {})
+        for k, share in enumerate((0.25, 0.75))
+    ]
+    assert streaming_tokens(asked)["recalled_1000000"].startswith("0.50 [")
+    assert set(streaming_tokens([])) == set(RECALLED)
 
 
 def test_a_diverged_run_scores_nothing():

@@ -14,7 +14,7 @@ from memspan.report.claims.events import KEPT, digits, score
 from memspan.report.claims.palindromes import LOW, RNN_CANNOT, accurate, dip_rate
 from memspan.report.evidence import Evidence
 from memspan.report.numbers import estimate, scientific
-from memspan.report.records import Records, ended, values, where
+from memspan.report.records import Measurements, Records, ended, values, where
 from memspan.statistics import bootstrap_interval
 from memspan.study import clocks, sensors
 
@@ -64,7 +64,8 @@ def tokens_of(evidence: Evidence) -> dict[str, str | None]:
         "missing": str(len(evidence.preset.runs) - len(runs)),
     }
     of_runs = palindrome_tokens(evidence.studied) | sensor_tokens(runs) | clock_tokens(runs)
-    return counts | of_runs | _claim_tokens(evidence) | _probe_tokens(evidence)
+    of_probes = streaming_tokens(evidence.measurements) | _probe_tokens(evidence)
+    return counts | of_runs | _claim_tokens(evidence) | of_probes
 
 
 def _claim_tokens(evidence: Evidence) -> dict[str, str | None]:
@@ -113,6 +114,8 @@ ON_DIGITS = {
     "flagged": (clocks.LSTM, clocks.CHRONO, clocks.GRU),
 }
 """What a token calls some networks → their names."""
+STREAMED = (10_000, 100_000, 1_000_000)
+"""Digits after which a network that reads without a break is asked for the first."""
 
 
 def sensor_tokens(records: Records) -> dict[str, str | None]:
@@ -134,6 +137,16 @@ def clock_tokens(records: Records) -> dict[str, str | None]:
         runs = [run for name in ON_DIGITS[key] for run in where(records, **digits(name, length))]
         found[f"solved_{key}_{length}"] = _of(sum(score(run, "solved") > 0 for run in runs), len(runs))
     return found
+
+
+def streaming_tokens(measurements: Measurements) -> dict[str, str | None]:
+    """Return the share of rows that recall the first digit after so many: ``recalled_1000000`` and the like."""
+    asked = [m.values for m in measurements if m.config.get("probe") == "streaming"]
+    names = [f"recalled_{digits}" for digits in STREAMED]
+    return {
+        name: estimate(bootstrap_interval([answer[name] for answer in asked])) if asked else None
+        for name in names
+    }
 
 
 def _of(part: int, whole: int) -> str | None:
