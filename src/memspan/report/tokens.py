@@ -140,7 +140,7 @@ def clock_tokens(records: Records) -> dict[str, str | None]:
 
 
 def streaming_tokens(measurements: Measurements) -> dict[str, str | None]:
-    """Return the share of rows that recall the first digit after so many: ``recalled_1000000`` and the like."""
+    """Return the share of rows that recall the first digit after so many, ``recalled_1000000``."""
     asked = [m.values for m in measurements if m.config.get("probe") == "streaming"]
     names = [f"recalled_{digits}" for digits in STREAMED]
     return {
