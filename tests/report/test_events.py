@@ -9,7 +9,7 @@ from memspan.probes import streaming
 from memspan.report.claims import CLAIMS, Word
 from memspan.report.claims.events import REPORTS_CASE, SINES, start_case
 from memspan.report.figures import FIGURES
-from memspan.report.tokens import clock_tokens, sensor_tokens, streaming_tokens
+from memspan.report.tokens import clock_tokens, sensor_tokens, sine_tokens, streaming_tokens
 from memspan.streams import stream
 from memspan.study import EXPERIMENTS, clocks, sensors
 from memspan.training.pack import Pack
@@ -60,6 +60,12 @@ def test_the_prose_counts_runs_that_keep_the_slow_sensor():
     assert (found["kept_phased_1000"], found["kept_chrono_100"]) == ("5 of 5", "0 of 10")
     assert (found["kept_usual_10"], found["kept_gru_1000"]) == ("0 of 5", "0 of 10")
     assert sensor_tokens([])["kept_phased_1000"] is None
+    assert sine_tokens(events(0.99, 0.52, 0.9)) == {
+        "sines_phased": "0.90 [0.90, 0.90]",
+        "sines_t": "0.70 [0.70, 0.70]",
+        "sines_delta": "0.70 [0.70, 0.70]",
+    }
+    assert set(sine_tokens([]).values()) == {None}
 
 
 def test_the_prose_counts_runs_that_solve_long_palindromes():

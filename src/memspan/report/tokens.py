@@ -63,7 +63,9 @@ def tokens_of(evidence: Evidence) -> dict[str, str | None]:
         "stopped": str(sum(run.status == "stopped" for run in runs)),
         "missing": str(len(evidence.preset.runs) - len(runs)),
     }
-    of_runs = palindrome_tokens(evidence.studied) | sensor_tokens(runs) | clock_tokens(runs)
+    of_runs = (
+        palindrome_tokens(evidence.studied) | sensor_tokens(runs) | sine_tokens(runs) | clock_tokens(runs)
+    )
     of_probes = streaming_tokens(evidence.measurements) | _probe_tokens(evidence)
     return counts | of_runs | _claim_tokens(evidence) | of_probes
 
@@ -127,6 +129,16 @@ def sensor_tokens(records: Records) -> dict[str, str | None]:
             shown = sensors.ON_SENSORS[name]
             runs += where(records, task="two_sensors", ratio=ratio, steps=sensors.EVENTS.steps, **shown)
         found[f"kept_{key}_{ratio}"] = _of(sum(score(run, "accuracy_1") >= KEPT for run in runs), len(runs))
+    return found
+
+
+def sine_tokens(records: Records) -> dict[str, str | None]:
+    """Return accuracies on sines at random times, averaged over seeds: ``sines_phased`` and the like."""
+    found: dict[str, str | None] = {}
+    for key, name in zip(("phased", "t", "delta"), (sensors.PHASED, *sensors.LSTMS), strict=True):
+        shown = {"sampling": "asynchronous", "steps": sensors.PAPER.steps, **sensors.NETWORKS[name]}
+        scores = [score(run) for run in where(records, **shown)]
+        found[f"sines_{key}"] = estimate(bootstrap_interval(scores)) if scores else None
     return found
 
 
