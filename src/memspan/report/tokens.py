@@ -103,13 +103,13 @@ def palindrome_tokens(records: Records) -> dict[str, str | None]:
     }
 
 
-ON_SENSORS = {
+SENSOR_GROUPS = {
     "phased": (sensors.PHASED,),
     "chrono": sensors.LSTMS,
     "usual": (sensors.USUAL,),
     "gru": sensors.GRUS,
 }
-ON_DIGITS = {
+CLOCK_GROUPS = {
     "told": (clocks.TOLD,),
     "untold": (clocks.UNTOLD,),
     "moved": (clocks.MOVED,),
@@ -123,9 +123,9 @@ STREAMED = (10_000, 100_000, 1_000_000)
 def sensor_tokens(records: Records) -> dict[str, str | None]:
     """Return in how many runs networks keep the slow sensor: ``kept_phased_1000`` and the like."""
     found = {}
-    for key, ratio in product(ON_SENSORS, sensors.RATIOS):
+    for key, ratio in product(SENSOR_GROUPS, sensors.RATIOS):
         runs: list[RunRecord] = []
-        for name in ON_SENSORS[key]:
+        for name in SENSOR_GROUPS[key]:
             shown = sensors.ON_SENSORS[name]
             runs += where(records, task="two_sensors", ratio=ratio, steps=sensors.EVENTS.steps, **shown)
         found[f"kept_{key}_{ratio}"] = _of(sum(score(run, "accuracy_1") >= KEPT for run in runs), len(runs))
@@ -145,8 +145,8 @@ def sine_tokens(records: Records) -> dict[str, str | None]:
 def clock_tokens(records: Records) -> dict[str, str | None]:
     """Return how many runs solve long palindromes: ``solved_untold_1000`` and the like."""
     found = {}
-    for key, length in product(ON_DIGITS, (*clocks.LENGTHS, clocks.LONG, clocks.LONGEST)):
-        runs = [run for name in ON_DIGITS[key] for run in where(records, **digits(name, length))]
+    for key, length in product(CLOCK_GROUPS, (*clocks.LENGTHS, clocks.LONG, clocks.LONGEST)):
+        runs = [run for name in CLOCK_GROUPS[key] for run in where(records, **digits(name, length))]
         found[f"solved_{key}_{length}"] = _of(sum(score(run, "solved") > 0 for run in runs), len(runs))
     return found
 
