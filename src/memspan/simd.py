@@ -19,7 +19,9 @@ import numba as nb
 from llvmlite import ir
 from numba.core import codegen, types
 from numba.core.datamodel import models, register_default
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic, lower_builtin, type_callable
+
+from memspan.linked import linked
 
 Context = Any
 
@@ -76,6 +78,12 @@ def _splat(kind: ir.VectorType, value: float) -> ir.Constant:
     return ir.Constant(kind, [value] * LANES)
 
 
+def _spread(builder: Any, kind: ir.VectorType, value: Any) -> Any:
+    undefined = ir.Constant(kind, ir.Undefined)
+    one = builder.insert_element(undefined, value, ir.Constant(_I32, 0))
+    return builder.shuffle_vector(one, undefined, _splat(_IVEC, 0))
+
+
 @intrinsic
 def vload(typing: Context, address: Any) -> Any:
     """Load one vector from an address."""
@@ -96,13 +104,7 @@ def vstore(typing: Context, address: Any, value: Any) -> Any:
 @intrinsic
 def vset(typing: Context, value: Any) -> Any:
     """Return a vector with one float in every lane."""
-
-    def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
-        undefined = ir.Constant(_VEC, ir.Undefined)
-        one = builder.insert_element(undefined, args[0], ir.Constant(_I32, 0))
-        return builder.shuffle_vector(one, undefined, _splat(_IVEC, 0))
-
-    return VECTOR(types.float32), generate
+    return VECTOR(types.float32), lambda c, b, s, a: _spread(b, _VEC, a[0])
 
 
 @intrinsic
@@ -140,13 +142,7 @@ def dvstore(typing: Context, address: Any, value: Any) -> Any:
 @intrinsic
 def dvset(typing: Context, value: Any) -> Any:
     """Return a vector of float64 with one number in every lane."""
-
-    def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
-        undefined = ir.Constant(_DVEC, ir.Undefined)
-        one = builder.insert_element(undefined, args[0], ir.Constant(_I32, 0))
-        return builder.shuffle_vector(one, undefined, _splat(_IVEC, 0))
-
-    return DOUBLES(types.float64), generate
+    return DOUBLES(types.float64), lambda c, b, s, a: _spread(b, _DVEC, a[0])
 
 
 @intrinsic
@@ -269,23 +265,27 @@ def bload(typing: Context, address: Any) -> Any:
 def _operator(function: Any, instruction: str) -> None:
     """Teach Numba one arithmetic operator on vectors, and on a vector and a float."""
 
-    @intrinsic
-    def vectors(typing: Context, a: Any, b: Any) -> Any:
-        return a(a, a), lambda c, build, s, g: getattr(build, instruction)(g[0], g[1], flags=_FLAGS)
+    @type_callable(function)
+    def typer(context: Context) -> Any:
+        def result(a: Any, b: Any) -> Any:
+            vectors = [kind for kind in (a, b) if isinstance(kind, VectorType)]
+            rest = [kind for kind in (a, b) if kind not in vectors and not isinstance(kind, types.Float)]
+            return vectors[0] if vectors and len({*vectors}) == 1 and not rest else None
 
-    @overload(function)
-    def implementation(a, b):
-        if isinstance(a, VectorType) and isinstance(b, VectorType):
-            return (lambda a, b: vectors(a, b)) if a == b else None
-        if isinstance(a, VectorType) and isinstance(b, types.Float):
-            if a.double:
-                return lambda a, b: vectors(a, dvset(b))
-            return lambda a, b: vectors(a, vset(b))
-        if isinstance(a, types.Float) and isinstance(b, VectorType):
-            if b.double:
-                return lambda a, b: vectors(dvset(a), b)
-            return lambda a, b: vectors(vset(a), b)
-        return None
+        return result
+
+    def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
+        vector, number = (_DVEC, types.float64) if signature.return_type.double else (_VEC, types.float32)
+        both = [
+            value
+            if isinstance(kind, VectorType)
+            else _spread(builder, vector, context.cast(builder, value, kind, number))
+            for kind, value in zip(signature.args, args, strict=True)
+        ]
+        return getattr(builder, instruction)(*both, flags=_FLAGS)
+
+    for kinds in ((VectorType, VectorType), (VectorType, types.Float), (types.Float, VectorType)):
+        lower_builtin(function, *kinds)(generate)
 
 
 _operator(operator.add, "fadd")
@@ -310,7 +310,7 @@ def _selection(predicate: str) -> Any:
 _at_most, _at_least = _selection("<"), _selection(">")
 
 
-@nb.njit
+@linked
 def clamp(x, low, high):
     """Return a vector held between two floats; NaN stays NaN."""
     return _at_most(vset(high), _at_least(vset(low), x))
@@ -370,7 +370,7 @@ def multiply_add(typing: Context, a: Any, b: Any, c: Any) -> Any:
     return VECTOR(VECTOR, VECTOR, VECTOR), generate
 
 
-@nb.njit
+@linked
 def tanh(x):
     """Return tanh of a vector.
 
@@ -392,7 +392,7 @@ def tanh(x):
     return x * p * reciprocal(q)
 
 
-@nb.njit
+@linked
 def exp(x):
     """Return exp of a vector, x held within ±87, where it stays in float32.
 
@@ -412,19 +412,19 @@ def exp(x):
     return _scale(e, shifted)
 
 
-@nb.njit
+@linked
 def sigmoid(x):
     """Return 1 / (1 + exp(−x)) of a vector, x held within ±87, where exp stays in float32."""
     return reciprocal(F(1.0) + exp(F(0.0) - x))
 
 
-@nb.njit
+@linked
 def relu(x):
     """Return max(0, x) of a vector; NaN stays NaN."""
     return _positive(x, x)
 
 
-@nb.njit
+@linked
 def where_positive(x, value):
     """Return value where x > 0, else 0: the derivative of relu times value."""
     return _positive(x, value)
@@ -465,7 +465,7 @@ def _set_flush(typing: Context, address: Any) -> Any:
     return types.void(types.intp), generate
 
 
-@nb.njit
+@linked
 def flush_denormals(scratch):
     """Treat denormals as zero in this thread until ``restore_modes``; scratch: address of 8 bytes."""
     _read_modes(scratch)
@@ -474,7 +474,7 @@ def flush_denormals(scratch):
     _write_modes(scratch + 4)
 
 
-@nb.njit
+@linked
 def restore_modes(scratch):
     """Undo ``flush_denormals``."""
     _write_modes(scratch)

@@ -39,18 +39,24 @@ def test_the_key_knows_the_host(monkeypatch):
     assert cache.cache_key(16) != before
 
 
-def test_two_processes_may_compile_at_once(tmp_path, monkeypatch):
+def run_step(before=""):
+    """Start a process that makes one step with a kernel."""
+    command = [sys.executable, "-c", before + STEP]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_two_processes_may_compile_at_once_and_a_third_needs_not(tmp_path, monkeypatch):
     monkeypatch.setenv("MEMSPAN_CACHE_DIR", str(tmp_path))
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", STEP], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
+    helpless = "import sys; sys.executable = '/bin/false'; "  # the process that is to compile ahead fails
+    started = [run_step(), run_step(helpless)]
     results = [process.communicate(timeout=300) for process in started]
     assert [process.returncode for process in started] == [0, 0], results
     assert results[0][0] == results[1][0]
     assert not list(tmp_path.rglob("*.tmp"))
+    compiled = {path.stem for path in tmp_path.rglob("*.compiled")}
+    assert compiled == {"memspan_kernel_rnn_tanh", "memspan_kernel_rnn_tanh_backward"}
+    third = run_step("import subprocess; subprocess.Popen = None; ")  # nothing is left to compile ahead
+    assert third.communicate(timeout=300)[0] == results[0][0]
 
 
 def test_a_folder_that_cannot_be_written_falls_back_and_says_so(tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from memspan.cells.time_gate.curve import openness, phase
 from memspan.cells.time_gate.equations import TimeGate
 from memspan.cells.time_gate.initial import clock_parameters
 from memspan.kernels import unroll
-from memspan.kernels.unroll import KernelName
+from memspan.kernels.unrolling import KernelName
 from memspan.machine import code_version
 from memspan.streams import stream
 

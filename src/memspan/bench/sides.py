@@ -14,7 +14,7 @@ from memspan.bench.points import SHORTEST, TRAINING, Point
 from memspan.cells import CELLS
 from memspan.cells.cell import Cell
 from memspan.kernels import unroll
-from memspan.kernels.unroll import KernelName
+from memspan.kernels.unrolling import KernelName
 
 Results = list[Tensor]
 Call = Callable[[], Results]

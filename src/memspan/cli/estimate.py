@@ -15,7 +15,7 @@ from memspan.sweep.local import LocalEngine
 from memspan.sweep.plan import missing, packs
 
 if TYPE_CHECKING:
-    from memspan.kernels.unroll import KernelName
+    from memspan.kernels.unrolling import KernelName
 
 
 def print_estimate(runs: Sequence[RunConfig], options: SweepOptions) -> int:

@@ -1,5 +1,20 @@
-"""Ways to unroll a cell over time: the reference loop and the fused CPU kernel."""
+"""Ways to unroll a cell over time: the reference loop and the fused CPU kernel.
 
-from memspan.kernels.unroll import Choice, Unrolled, choose, unroll
+The names load on first use: a process that only compiles a kernel needs no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from memspan.kernels.unrolling import Choice, Unrolled, choose, unroll
 
 __all__ = ["Choice", "Unrolled", "choose", "unroll"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(importlib.import_module("memspan.kernels.unrolling"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

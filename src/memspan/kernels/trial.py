@@ -46,21 +46,22 @@ def failure(cell: Cell, sparse: bool) -> str | None:
 def _tried(cell: Cell, sparse: bool) -> str | None:
     """Try a kernel unless a note beside its compiled code says that it passed."""
     spec = spec_for(cell, LANES)
-    module = sparse_engine.module(spec) if sparse else cache.load(spec)
-    if passed(module):
+    dense = () if sparse else (cache.load_forward(spec), cache.load_backward(spec))
+    modules = dense or (sparse_engine.module(spec),)
+    if passed(*modules):
         return None
     with (  # whatever the caller has set
         torch.inference_mode(False), torch.enable_grad(),
         torch.autocast("cpu", enabled=False), torch.device("cpu"),
     ):  # fmt: skip
         worst = max(error(cell, shape, sparse) for shape in SHAPES)
-    return judged(module, worst)
+    return judged(worst, *modules)
 
 
-def judged(module: ModuleType, worst: float) -> str | None:
-    """Note that a module passed its trial with this error, or return what is wrong with it."""
+def judged(worst: float, *modules: ModuleType) -> str | None:
+    """Note that a kernel's modules passed their trial with this error, or return what is wrong with them."""
     if worst <= ALLOWED:
-        note_of(module).write_text(_digest(module), encoding="utf-8")
+        note_of(modules[0]).write_text(_digest(*modules), encoding="utf-8")
         return None
     return (
         f"on this machine its compiled code is wrong, off by {worst:.1e} of the largest value where the trial"
@@ -68,10 +69,10 @@ def judged(module: ModuleType, worst: float) -> str | None:
     )
 
 
-def passed(module: ModuleType) -> bool:
-    """Whether a note beside a module's compiled code says that it passed its trial."""
-    note = note_of(module)
-    return note.is_file() and note.read_text(encoding="utf-8") == _digest(module)
+def passed(*modules: ModuleType) -> bool:
+    """Whether a note beside the compiled code of a kernel's modules says that they passed their trial."""
+    note = note_of(modules[0])
+    return note.is_file() and note.read_text(encoding="utf-8") == _digest(*modules)
 
 
 def note_of(module: ModuleType) -> Path:
@@ -79,8 +80,9 @@ def note_of(module: ModuleType) -> Path:
     return Path(str(module.__file__)).with_suffix(".tried")
 
 
-def _digest(module: ModuleType) -> str:
-    return hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
+def _digest(*modules: ModuleType) -> str:
+    sources = b"".join(Path(str(module.__file__)).read_bytes() for module in modules)
+    return hashlib.sha256(sources).hexdigest()
 
 
 def error(cell: Cell, shape: tuple[int, int, int, int, int, bool], sparse: bool) -> float:

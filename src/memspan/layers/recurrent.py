@@ -14,7 +14,7 @@ from memspan.cells import CELLS
 from memspan.cells.cell import Cell, State
 from memspan.errors import ArgumentError
 from memspan.kernels import Choice, Unrolled, choose, unroll
-from memspan.kernels.unroll import KERNELS, KernelName
+from memspan.kernels.unrolling import KERNELS, KernelName
 from memspan.layers import checks, packed
 from memspan.layers.call import Call, full_precision
 from memspan.layers.checks import Lengths

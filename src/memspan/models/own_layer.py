@@ -17,7 +17,7 @@ from memspan.cells.cell import State
 from memspan.config import Recipe, RunConfig
 from memspan.errors import ArgumentError
 from memspan.kernels import Choice
-from memspan.kernels.unroll import KernelName
+from memspan.kernels.unrolling import KernelName
 from memspan.models.inputs import Inputs, width
 from memspan.models.sequence import Reading, SequenceModel, last_positions
 from memspan.streams import stream

@@ -20,7 +20,7 @@ from memspan.cells.time_gate.initial import FirstEvent, LogUniform, Scheme
 from memspan.config import PHASED, Recipe, RunConfig
 from memspan.errors import ArgumentError
 from memspan.kernels import Choice, choose, unroll
-from memspan.kernels.unroll import KernelName
+from memspan.kernels.unrolling import KernelName
 from memspan.models.inputs import Inputs, width
 from memspan.streams import stream
 

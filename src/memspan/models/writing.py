@@ -58,7 +58,7 @@ def _try(module: ModuleType, fused: Writer, steps: StepRows) -> None:
     assert seen is not None
     assert wanted is not None
     off = float(np.abs(seen - wanted).max())
-    if wrong := trial.judged(module, off if off == off else np.inf):
+    if wrong := trial.judged(off if off == off else np.inf, module):
         raise KernelRefusal(f"the kernel that writes does not serve: {wrong}; take kernel='steps'")
 
 

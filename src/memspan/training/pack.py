@@ -17,7 +17,7 @@ from memspan.errors import ArgumentError
 from memspan.kernels import Choice
 from memspan.kernels.cpu.threads import kernel_threads
 from memspan.kernels.reference import ALIGNED, alone
-from memspan.kernels.unroll import KernelName
+from memspan.kernels.unrolling import KernelName
 from memspan.models.build import model_of
 from memspan.models.inputs import Inputs, as_inputs
 from memspan.models.sequence import READ_OUT

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from memspan.config import RunConfig
-from memspan.kernels.unroll import KernelName
+from memspan.kernels.unrolling import KernelName
 from memspan.models.inputs import as_inputs
 from memspan.models.sequence import SequenceModel
 from memspan.tasks.task import Batch

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from memspan import statistics
 from memspan.config import RunConfig
-from memspan.kernels.unroll import KernelName
+from memspan.kernels.unrolling import KernelName
 from memspan.ledger import Resume
 from memspan.ledger.events import Checkpoint, Event, Finished, Progress, Started, Stopped
 from memspan.machine import code_version, summary

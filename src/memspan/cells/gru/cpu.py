@@ -8,8 +8,7 @@ slot each: ``hn`` takes only the recurrent product, ``xn`` only the input produc
 
 from __future__ import annotations
 
-import numba as nb
-
+from memspan.linked import linked
 from memspan.simd import F, sigmoid, tanh
 
 SLOTS = ("hn", "r", "z", "xn")
@@ -21,7 +20,7 @@ CARRIED = ()  # saved parts that are states beside h
 DIRECT = True  # h' depends on h beside the product: z ⊙ h
 
 
-@nb.njit
+@linked
 def forward(z, h, s):
     """Return h' and what backward needs, from the products z and h."""
     hn, r, u = z[0], sigmoid(z[1]), sigmoid(z[2])
@@ -29,13 +28,13 @@ def forward(z, h, s):
     return n + u * (h - n), (hn, r, u, n)
 
 
-@nb.njit
+@linked
 def again(saved, h, s):
     """Return h' once more, from what forward saved."""
     return saved[3] + saved[2] * (h - saved[3]), ()
 
 
-@nb.njit
+@linked
 def backward(saved, s, h, new, dh, ds):
     """Return the gradients of z, the direct part of that of h, and those of s."""
     hn, r, u, n = saved

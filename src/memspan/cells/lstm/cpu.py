@@ -7,8 +7,7 @@ Written on ``memspan.simd``: every argument is one vector, so the same lines ser
 
 from __future__ import annotations
 
-import numba as nb
-
+from memspan.linked import linked
 from memspan.simd import F, sigmoid, tanh
 
 SLOTS = ("i", "f", "g", "o")
@@ -20,7 +19,7 @@ CARRIED = (4,)  # saved parts that are states beside h: c
 DIRECT = False  # whether h' depends on h beside the product
 
 
-@nb.njit
+@linked
 def forward(z, h, s):
     """Return h' and what backward needs, from the products z, h and the carried states s."""
     i, f, g, o = sigmoid(z[0]), sigmoid(z[1]), tanh(z[2]), sigmoid(z[3])
@@ -28,14 +27,14 @@ def forward(z, h, s):
     return o * tanh(c), (i, f, g, o, c)
 
 
-@nb.njit
+@linked
 def again(saved, h, s):
     """Return h' and the carried states once more, from the gates that forward saved."""
     c = saved[1] * s[0] + saved[0] * saved[2]
     return saved[3] * tanh(c), (c,)
 
 
-@nb.njit
+@linked
 def backward(saved, s, h, new, dh, ds):
     """Return the gradients of z, the direct part of that of h, and those of s."""
     i, f, g, o, c = saved

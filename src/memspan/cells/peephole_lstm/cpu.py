@@ -7,8 +7,7 @@ Written on ``memspan.simd``: every argument is one vector, so the same lines ser
 
 from __future__ import annotations
 
-import numba as nb
-
+from memspan.linked import linked
 from memspan.simd import F, sigmoid, tanh
 
 SLOTS = ("i", "f", "g", "o")
@@ -21,7 +20,7 @@ DIRECT = False  # whether h' depends on h beside the product
 OWN = {"peephole": 3}  # parameters that are neither weights nor biases, and their vectors a unit
 
 
-@nb.njit
+@linked
 def forward(z, h, s, own):
     """Return h' and what backward needs, from the products z, h, the carried states s and the peepholes."""
     i, f, g = sigmoid(z[0] + own[0] * s[0]), sigmoid(z[1] + own[1] * s[0]), tanh(z[2])
@@ -30,14 +29,14 @@ def forward(z, h, s, own):
     return o * tanh(c), (i, f, g, o, c)
 
 
-@nb.njit
+@linked
 def again(saved, h, s):
     """Return h' and the carried states once more, from the gates that forward saved."""
     c = saved[1] * s[0] + saved[0] * saved[2]
     return saved[3] * tanh(c), (c,)
 
 
-@nb.njit
+@linked
 def backward(saved, s, h, new, dh, ds, own):
     """Return the gradients of z, the direct part of that of h, those of s and those of the peepholes."""
     i, f, g, o, c = saved

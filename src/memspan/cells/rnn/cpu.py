@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-import numba as nb
-
+from memspan.linked import linked
 from memspan.simd import F, relu, tanh, where_positive
 
 SLOTS = ("h",)
@@ -17,25 +16,25 @@ CARRIED = ()
 DIRECT = False  # whether h' depends on h beside the product
 
 
-@nb.njit
+@linked
 def forward_tanh(z, h, s):
     """Return h' = tanh(z)."""
     return tanh(z[0]), ()
 
 
-@nb.njit
+@linked
 def backward_tanh(saved, s, h, new, dh, ds):
     """Return the gradient of z; tanh' = 1 − tanh²."""
     return (dh * (F(1.0) - new * new),), dh, ()
 
 
-@nb.njit
+@linked
 def forward_relu(z, h, s):
     """Return h' = max(0, z)."""
     return relu(z[0]), ()
 
 
-@nb.njit
+@linked
 def backward_relu(saved, s, h, new, dh, ds):
     """Return the gradient of z; 0 where z ≤ 0."""
     return (where_positive(new, dh),), dh, ()

@@ -7,12 +7,11 @@ Units lie in the lanes: one vector of periods, shifts and open ratios, and one t
 
 from __future__ import annotations
 
-import numba as nb
-
+from memspan.linked import linked
 from memspan.simd import dvset, floor, where_less
 
 
-@nb.njit
+@linked
 def phase(distance, period, rate):
     """Return φ = (distance mod τ)/τ of distance = t − s, the modulo floored; rate: 1/τ, to divide by τ."""
     rest = distance - floor(distance * rate) * period  # fused, so exact; the quotient may be one off
@@ -20,14 +19,14 @@ def phase(distance, period, rate):
     return where_less(rest, period, rest, rest - period) * rate
 
 
-@nb.njit
+@linked
 def openness(phi, ratio, leak):
     """Return k at a phase; each part of the curve includes its left end."""
     falling = where_less(phi, ratio, 2.0 - 2.0 * phi / ratio, leak * phi)
     return where_less(phi, 0.5 * ratio, 2.0 * phi / ratio, falling)
 
 
-@nb.njit
+@linked
 def slopes(phi, distance, period, ratio, leak):
     """Return the derivatives of k by period, shift and open ratio."""
     zero, along, narrower = dvset(0.0), 2.0 / ratio, 2.0 * phi / (ratio * ratio)

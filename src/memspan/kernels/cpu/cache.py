@@ -10,6 +10,7 @@ import functools
 import hashlib
 import importlib.util
 import os
+import subprocess
 import sys
 import tempfile
 import threading
@@ -24,17 +25,22 @@ import platformdirs
 from numba.core import config
 
 from memspan import simd
-from memspan.kernels.cpu.generate import module_text
+from memspan.kernels.cpu.generate import backward_text, forward_text
+from memspan.kernels.cpu.generated import execute, mark
 from memspan.kernels.cpu.spec import Spec
 
 _LOCK = threading.Lock()
 _LOADED: dict[str, ModuleType] = {}
+_AHEAD: dict[str, subprocess.Popen[bytes]] = {}
+"""Processes that compile a module this one will ask for."""
+_COMPILE = "import sys; from memspan.kernels.cpu.generated import execute; execute(*sys.argv[1:])"
 
 
 def source_files() -> list[Path]:
     """Return every file that compiled code depends on."""
     package = Path(simd.__file__).parent
     return [
+        package / "linked.py",
         package / "simd.py",
         *sorted((package / "kernels" / "cpu").glob("*.py")),
         *sorted((package / "cells").glob("*/cpu.py")),
@@ -106,21 +112,48 @@ def module(name: str, text: Callable[[], str]) -> ModuleType:
     with _LOCK:
         if name not in _LOADED:
             path = _write(name, text(), cache_folder())
-            found = importlib.util.spec_from_file_location(name, path)
-            assert found is not None
-            assert found.loader is not None
-            made = importlib.util.module_from_spec(found)
-            sys.modules[name] = made
-            found.loader.exec_module(made)
-            _LOADED[name] = made
+            if name in _AHEAD:
+                _AHEAD.pop(name).wait()
+            _LOADED[name] = execute(name, str(path))
         return _LOADED[name]
 
 
-def name_of(spec: Spec) -> str:
-    """Return the name of the module of one cell's kernel."""
+def compile_ahead(name: str, text: Callable[[], str]) -> None:
+    """Let another process compile a module that is asked for next, unless the disk holds it.
+
+    Whoever asks for the module waits for that process; should it fail, he compiles himself.
+    """
+    with _LOCK:
+        if name in _LOADED or name in _AHEAD or not sys.executable or (os.cpu_count() or 1) < 2:
+            return
+        path = _write(name, text(), cache_folder())
+        if not mark(path).exists():
+            here = os.environ | {"PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path)}
+            _AHEAD[name] = subprocess.Popen(
+                [sys.executable, "-c", _COMPILE, name, str(path)], env=here,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+
+
+def forward_name(spec: Spec) -> str:
+    """Return the name of the module that walks forward with one cell."""
     return f"memspan_kernel_{spec.variant}"
 
 
-def load(spec: Spec) -> ModuleType:
-    """Return the module of one cell's kernel."""
-    return module(name_of(spec), lambda: f"{module_text(spec)}\n\n# {spec.room}: {_digest(spec.room)}\n")
+def load_forward(spec: Spec) -> ModuleType:
+    """Return the module that walks forward with one cell; that which walks backward compiles meanwhile."""
+    compile_ahead(*_backward(spec))
+    return module(forward_name(spec), lambda: forward_text(spec) + _sources(spec))
+
+
+def load_backward(spec: Spec) -> ModuleType:
+    """Return the module that walks backward with one cell."""
+    return module(*_backward(spec))
+
+
+def _backward(spec: Spec) -> tuple[str, Callable[[], str]]:
+    return f"{forward_name(spec)}_backward", lambda: backward_text(spec) + _sources(spec)
+
+
+def _sources(spec: Spec) -> str:
+    return f"\n\n# {spec.room}: {_digest(spec.room)}\n"

@@ -15,16 +15,18 @@ from __future__ import annotations
 
 import numba as nb
 
-from memspan.kernels.cpu.floats import FAST, OPTIONS, copy_floats
+from memspan.kernels.cpu.floats import copy_floats
+from memspan.kernels.cpu.forward import forward_step, load_state, pack_gates, pack_start
 from memspan.kernels.cpu.sampling import write_symbols
-from memspan.kernels.cpu.sequence import forward_step, load_state, pack_gates, pack_start, units_of
+from memspan.kernels.cpu.sequence import units_of
 from memspan.kernels.cpu.stencil import *
+from memspan.linked import entry, linked
 from memspan.simd import *
 
 # ---- the generated module continues from here ----
 
 
-@nb.njit(**OPTIONS)
+@linked
 def enter_layer(w, j, h, below, width):
     """Write what every row reads: the table row of its symbol, or 1 and the new h of the layer below."""
     for r in range(w.rows):
@@ -37,7 +39,7 @@ def enter_layer(w, j, h, below, width):
             copy_floats(at + 4, below + r * width, j.D)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def advance(w, jobs, first, slot):
     """One step of every layer; return the address of the last layer's new rows."""
     new, width = nb.intp(0), nb.intp(0)
@@ -50,7 +52,7 @@ def advance(w, jobs, first, slot):
     return new
 
 
-@nb.njit(**OPTIONS)
+@linked
 def read_out(w, h):
     """energies = W h + b, every row contiguous: tiles of rows, a panel of four vectors at a time."""
     panel = 4 * VB
@@ -64,7 +66,7 @@ def read_out(w, h):
             r += m
 
 
-@nb.njit(PREPARE, cache=True, **FAST)
+@entry(PREPARE)
 def prepare(jobs, layers):
     """Pack the layers' weights, which all units share, and put the initial states in their place."""
     for k in range(layers):
@@ -74,7 +76,7 @@ def prepare(jobs, layers):
         load_state(jobs[k])
 
 
-@nb.njit(WRITE, cache=True, **FAST)
+@entry(WRITE)
 def write(jobs, writings, steps, first, last):
     """Let the units first … last − 1 go on by so many symbols, one unit after the other."""
     flush_denormals(writings[first].modes)

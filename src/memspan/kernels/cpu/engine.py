@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -312,6 +313,7 @@ def _make_recipe(plan: Plan, backward: bool, present: tuple[bool, ...], wanted: 
 
     for name, value in _facts(plan).items():
         put(name, value)
+    put("again", int(backward))
     put("replica", unit // plan.tiles)
     put("rows", rows_of(plan, unit))
     put("order", unit * 16 * plan.rows, "order")
@@ -344,7 +346,7 @@ def _facts(plan: Plan) -> dict[str, int]:
     """Return the fields of a job that every unit shares."""
     return {
         "T": plan.T, "B": plan.B, "D": plan.D, "H": plan.H, "V": plan.V,
-        "chunk": plan.chunk, "ring": plan.ring,
+        "chunk": plan.chunk, "ring": plan.ring, "t0": 0, "t1": plan.T,
         "lh": 4 * plan.lh, "lr": 4 * plan.lr, "lz": 4 * (plan.lw + 16), "ld": 4 * plan.ld, "lw": 4 * plan.lw,
         "lk": 4 * plan.lk,
         "state_part": 4 * plan.R * plan.B * plan.H,
@@ -371,7 +373,6 @@ def address(tensor: Tensor | None) -> int:
 
 def _run(plan: Plan, tensors: dict[str, Tensor | None], lengths: Tensor | None, saved: Tensor) -> None:
     """Run a pass: forward, or backward where the gradient of a weight or an input is among the tensors."""
-    module = cache.load(plan.spec)
     backward = "d_last" in tensors
     addresses = [address(tensors.get(name)) for name in TENSORS]
     wanted = threads.wanted() if plan.operations(1 + backward) >= SHARED_WORK else 1
@@ -379,10 +380,30 @@ def _run(plan: Plan, tensors: dict[str, Tensor | None], lengths: Tensor | None, 
     order = plan.order if lengths is None else order_of(plan, lengths)
     with memory.borrowed(recipe.scratch, poison) as scratch:
         jobs = recipe.jobs([0, *addresses, order.ctypes.data, saved.data_ptr(), scratch])
-        entry = module.backward if backward else module.forward
-        threads.run(functools.partial(entry, jobs), recipe.shares)
+        if not backward:
+            threads.run(functools.partial(cache.load_forward(plan.spec).forward, jobs), recipe.shares)
+            return
+        module = cache.load_backward(plan.spec)
+        walk = _chunk_by_chunk(plan, order) if plan.chunked else module.backward
+        threads.run(functools.partial(walk, jobs), recipe.shares)
         if tensors.get("d_weight_hh") is not None:
             threads.run(functools.partial(module.gather, jobs), recipe.gathers)
+
+
+def _chunk_by_chunk(plan: Plan, order: np.ndarray) -> Callable[[np.ndarray, int, int], None]:
+    """Return a walk backward that runs every chunk forward again, from the border before it, first."""
+    forward, backward = cache.load_forward(plan.spec).forward, cache.load_backward(plan.spec).backward
+    longest = order.reshape(-1, 2, plan.rows)[:, 1, 0]
+
+    def walk(jobs: np.ndarray, first: int, last: int) -> None:
+        for u in range(first, last):
+            for t0 in reversed(range(0, max(1, longest[u]), plan.chunk)):
+                jobs[u]["t0"], jobs[u]["t1"] = t0, t0 + plan.chunk
+                if t0 < longest[u]:
+                    forward(jobs, u, u + 1)
+                backward(jobs, u, u + 1)
+
+    return walk
 
 
 def padded(plan: Plan, given: Given) -> Given:

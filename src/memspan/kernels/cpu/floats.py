@@ -7,19 +7,11 @@ Addresses are in bytes; buffers need no alignment and may end anywhere.
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba as nb
-
+from memspan.linked import linked
 from memspan.simd import LANES, F, fload, fstore, vload, vset, vstore
 
-FAST: dict[str, Any] = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
-"""Numba's options for whatever a kernel is made of."""
-OPTIONS: dict[str, Any] = {**FAST, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-"""The same for what is never called from Python."""
 
-
-@nb.njit(**OPTIONS)
+@linked
 def copy_floats(target, source, count):
     """Copy count floats."""
     k = 0
@@ -31,7 +23,7 @@ def copy_floats(target, source, count):
         k += 1
 
 
-@nb.njit(**OPTIONS)
+@linked
 def add_floats(target, source, count):
     """Add count floats to those at target."""
     k = 0
@@ -43,7 +35,7 @@ def add_floats(target, source, count):
         k += 1
 
 
-@nb.njit(**OPTIONS)
+@linked
 def zero_floats(target, count):
     """Set count floats to zero."""
     k = 0

@@ -1,4 +1,4 @@
-"""Writes the module of one cell: constants, tiles and pointwise rows, then the template ``sequence.py``."""
+"""Writes the two modules of a cell, forward and backward: constants, tiles, pointwise rows, the template."""
 
 from __future__ import annotations
 
@@ -7,43 +7,56 @@ from pathlib import Path
 from memspan.kernels.cpu.spec import Spec
 
 MARK = "# ---- the generated module continues from here ----\n"
-NJIT = "@nb.njit(**OPTIONS)\n"
 
 
-def module_text(spec: Spec) -> str:
-    """Return the source of one cell's kernel module."""
-    template = (Path(__file__).parent / "sequence.py").read_text(encoding="utf-8").split(MARK, 1)[1]
+def template(*names: str) -> str:
+    """Return what lies below the mark in the files of a template."""
+    texts = [(Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8") for name in names]
+    return "".join(text.split(MARK, 1)[1] for text in texts)
+
+
+def forward_text(spec: Spec) -> str:
+    """Return the source of the module that walks forward with one cell."""
     total = spec.slots * spec.blocks
     sizes = f"{total}, {spec.from_h * spec.blocks}, {spec.from_x * spec.blocks}"
     gate = {rows: f"gate_tile({rows}, {sizes})" for rows in spec.gate_rows}
+    return "\n\n\n".join([
+        header(spec, "jobs", "gate_tile", "tiles", ("forward",)),
+        dispatch("gate_rows", "a, la, start, shift, w, H, D, z", gate),
+        _pointwise_forward(spec),
+        template("sequence", "forward"),
+    ])  # fmt: skip
+
+
+def backward_text(spec: Spec) -> str:
+    """Return the source of the module that walks backward with one cell."""
     put = {rows: f"product_tile({rows}, 2, False)" for rows in spec.rows}
     add = {rows: f"product_tile({rows}, 2, True)" for rows in spec.rows}
     gradient = {rows: f"gradient_tile({rows}, {gradient_vectors(rows)})" for rows in spec.rows}
-    parts = [
-        header(spec, "jobs", "gate_tile, gradient_tile, product_tile", "tiles"),
-        dispatch("gate_rows", "a, la, start, shift, w, H, D, z", gate),
+    return "\n\n\n".join([
+        header(spec, "jobs", "gradient_tile, product_tile", "tiles", ("backward",)),
         dispatch("product_set_rows", "a, la, w, K, c, lc", put),
         dispatch("product_add_rows", "a, la, w, K, c, lc", add),
         _instances("gradient_tile", gradient),
         _gradient_rows(spec),
-        _pointwise_forward(spec),
         _pointwise_backward(spec),
-        template,
-    ]
-    return "\n\n\n".join(parts)
+        template("sequence", "backward"),
+    ])  # fmt: skip
 
 
-def header(spec: Spec, jobs: str, tiles: str, where: str) -> str:
+def header(spec: Spec, jobs: str, tiles: str, where: str, walks: tuple[str, ...]) -> str:
     """Return the imports and constants of a module, with the register tiles it takes and from where."""
+    cell = ", ".join(f"{getattr(spec, walk)} as cell_{walk}" for walk in walks)
     return f'''"""CPU kernel of {spec.variant}, generated; do not edit."""
 
 import numba as nb
 
-from memspan.kernels.cpu.floats import FAST, OPTIONS, add_floats, copy_floats, zero_floats
+from memspan.kernels.cpu.floats import add_floats, copy_floats, zero_floats
 from memspan.kernels.cpu.{jobs} import jobs_type
 from memspan.kernels.cpu.{where} import {tiles}
+from memspan.linked import entry, linked
 from memspan.simd import *
-from {spec.room} import {spec.forward} as cell_forward, {spec.backward} as cell_backward
+from {spec.room} import {cell}
 {_gate_imports(spec)}
 ENTRY = nb.void(jobs_type(), nb.intp, nb.intp)
 SLOTS, FROM_H, FROM_X, BLOCKS = {spec.slots}, {spec.from_h}, {spec.from_x}, {spec.blocks}
@@ -69,7 +82,7 @@ def dispatch(name: str, arguments: str, tiles: dict[int, str]) -> str:
         f"    if left >= {rows}:\n        {name}_{rows}({arguments})\n        return {rows}\n"
         for rows in tiles
     )
-    return f"{_instances(name, tiles)}\n\n\n{NJIT}def {name}(left, {arguments}):\n{tests}    return 1"
+    return f"{_instances(name, tiles)}\n\n\n@linked\ndef {name}(left, {arguments}):\n{tests}    return 1"
 
 
 def _instances(name: str, tiles: dict[int, str]) -> str:
@@ -91,7 +104,7 @@ def _gradient_rows(spec: Spec) -> str:
         for rows in spec.rows
     )
     arguments = "left, columns, a, la, sa, b, lb, sb, c, lc, counts, steps"
-    return f"{NJIT}def gradient_rows({arguments}):\n{tests}    return 1"
+    return f"@linked\ndef gradient_rows({arguments}):\n{tests}    return 1"
 
 
 def _loads(base: str, indices: tuple[int, ...] | range) -> str:
@@ -115,7 +128,8 @@ def lines(indent: int, text: list[str]) -> str:
 
 def _pointwise_forward(spec: Spec) -> str:
     slots = range(0, spec.slots * spec.blocks, spec.blocks)
-    return f"""{NJIT}def pointwise_forward(j, rows, first, z, h, new, past, record, opening):
+    return f"""@linked
+def pointwise_forward(j, rows, first, z, h, new, past, record, opening):
     lh, lr, lk, units = j.lh, j.lr, j.lk, units_of(j.H)
     for r in range(rows):
         for q in range(BLOCKS):
@@ -153,7 +167,8 @@ def _record(count: int) -> list[str]:
 def _pointwise_backward(spec: Spec) -> str:
     carried = range(len(spec.carried))
     above = "(" + "".join(f"vload(e + {i} * le), " for i in carried) + ")"
-    return f"""{NJIT}def pointwise_backward(j, rows, h, new, past, record, dz):
+    return f"""@linked
+def pointwise_backward(j, rows, h, new, past, record, dz):
     units, lh, lr, ld, lz, lk = units_of(j.H), j.lh, j.lr, j.ld, j.lz, j.lk
     dh, ds, le = j.dh, j.ds, j.rows * j.ld
     for r in range(rows):

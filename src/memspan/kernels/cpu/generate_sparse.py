@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from memspan.kernels.cpu.generate import MARK, NJIT, header, lines
+from memspan.kernels.cpu.generate import header, lines, template
 from memspan.kernels.cpu.spec import Spec
 
 
 def sparse_text(spec: Spec) -> str:
     """Return the source of one cell's sparse module."""
-    template = (Path(__file__).parent / "sparse.py").read_text(encoding="utf-8").split(MARK, 1)[1]
     wide, s = (4, 2, 1) if spec.lanes == 16 else (2, 1), spec.slots
     columns = (5, *wide) if spec.lanes == 16 else wide  # 64 or 128 units, ones and inputs leave none over
     tiles = {f"weight_{v}": f"weight_tile({s}, {v})" for v in columns}
@@ -20,7 +17,9 @@ def sparse_text(spec: Spec) -> str:
         for rows in (4, 1):
             tiles[f"state_{rows}_{v}"] = f"state_tile({rows}, {v}, {spec.from_h}, {spec.from_h}, {s})"
     return "\n\n\n".join([
-        header(spec, "sparse_jobs", "state_tile, unit_tile, weight_tile", "sparse_tiles")
+        header(
+            spec, "sparse_jobs", "state_tile, unit_tile, weight_tile", "sparse_tiles", ("forward", "backward")
+        )
         + f"\nKEPT, BLOCKS_OF_ROWS = {kept(spec)}, {len(set(spec.gate))}",
         "\n".join(f"{name} = {tile}" for name, tile in tiles.items()),
         _across("product_units", "who, count, panel, lp, s, ls, H, D, z, size", wide, UNITS),
@@ -31,7 +30,7 @@ def sparse_text(spec: Spec) -> str:
         _backward(spec),
         _dots(len(set(spec.gate))),
         _stream(spec),
-        template,
+        template("sparse"),
     ])  # fmt: skip
 
 
@@ -66,7 +65,7 @@ for k in range(D):
 
 def _across(name: str, arguments: str, wide: tuple[int, ...], body: str) -> str:
     """A function that walks ``used`` bytes of every row in the widest blocks that fit."""
-    text = f"{NJIT}def {name}(used, {arguments}):\n    at = nb.intp(0)\n    while at < used:\n"
+    text = f"@linked\ndef {name}(used, {arguments}):\n    at = nb.intp(0)\n    while at < used:\n"
     for v in wide:
         head = f"if used - at >= {v} * VB:" if v > 1 else "if True:"
         block = [
@@ -104,7 +103,8 @@ def _forward(spec: Spec) -> str:
         f"vstore(j.c + ({i} * j.H + unit) * ls + at, k * saved[{spec.carried[i]}] + rest * carried[{i}])"
         for i in states
     ]
-    return f"""{NJIT}def open_forward(j, used, unit, opening, z, record):
+    return f"""@linked
+def open_forward(j, used, unit, opening, z, record):
     ls = j.ls
     for at in range(0, used, VB):
         k = opening * vload(j.live + at)
@@ -161,7 +161,8 @@ def _backward(spec: Spec) -> str:
     ends = []
     for i in range(spec.own):
         ends += [f"to = j.own_sum + 4 * ({i} * j.units + unit)", f"fstore(to, fload(to) + vsum(own_{i}))"]
-    return f"""{NJIT}def open_backward(j, used, unit, opening, dz, record):
+    return f"""@linked
+def open_backward(j, used, unit, opening, dz, record):
     ls = j.ls
 {lines(4, [f"{name} = vset(F(0.0))" for name in sums])}    for at in range(0, used, VB):
 {lines(8, body)}{lines(4, ends)}    return vsum(total)"""
@@ -173,7 +174,8 @@ def _dots(blocks: int) -> str:
     body = [f"a{g} = multiply_add(vload(w + {g} * stride + k), x, a{g})" for g in range(blocks)]
     more = [f"b{g} = multiply_add(vload(w + {g} * stride + k + VB), y, b{g})" for g in range(blocks)]
     tail = [f"t{g} += fload(w + {g} * stride + k) * value" for g in range(blocks)]
-    return f"""{NJIT}def dots(w, stride, h, H, z, size):
+    return f"""@linked
+def dots(w, stride, h, H, z, size):
     end, k = 4 * H, nb.intp(0)
 {lines(4, sums)}    while k + 2 * VB <= end:
         x, y = vload(h + k), vload(h + k + VB)
@@ -203,7 +205,8 @@ def _stream(spec: Spec) -> str:
     blends = [
         f"vstore(c + {i + 1} * size, k * saved[{spec.carried[i]}] + rest * carried[{i}])" for i in states
     ]
-    return f"""{NJIT}def stream_pointwise(j, n):
+    return f"""@linked
+def stream_pointwise(j, n):
     size = 4 * j.units
     for at in range(0, 4 * n, VB):
         z, c, k = j.z + at, j.c + at, vload(j.opening + at)

@@ -11,6 +11,8 @@ import numpy as np
 FIELDS = (
     # sizes
     "replica", "rows", "T", "B", "D", "H", "V", "chunk", "ring",
+    # steps of this call, t0 … t1 − 1, and whether forward starts at the border kept before t0
+    "t0", "t1", "again",
     # widths of buffer rows, in bytes: [h | 1 | x], record, dz, dh, dW_hh, dW_x, openness (0: one row for all)
     "lh", "lr", "lz", "ld", "lw", "lk",
     # which rows of the batch, longest first, and their lengths

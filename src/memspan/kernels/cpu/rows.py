@@ -147,12 +147,12 @@ CHOOSER = '''"""The choice of a symbol, generated; do not edit."""
 
 import numba as nb
 
-from memspan.kernels.cpu.floats import FAST
 from memspan.kernels.cpu.rows import writings_type
 from memspan.kernels.cpu.sampling import write_symbols
+from memspan.linked import entry
 
 
-@nb.njit(nb.void(writings_type()), cache=True, **FAST)
+@entry(nb.void(writings_type()))
 def choose_rows(writings):
     """Choose the next symbol of every row."""
     for u in range(len(writings)):

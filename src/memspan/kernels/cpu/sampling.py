@@ -17,7 +17,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from memspan.kernels.cpu.floats import OPTIONS
+from memspan.linked import linked
 from memspan.simd import (
     LANES,
     VECTOR,
@@ -95,7 +95,7 @@ def float_of(typing: Any, bits: Any) -> Any:
     return types.float32(types.intp), generate
 
 
-@nb.njit(**OPTIONS)
+@linked
 def random_word(seed, position):
     """Return 32 random bits that belong to (seed, position), both 64-bit.
 
@@ -113,13 +113,13 @@ def random_word(seed, position):
     return c0
 
 
-@nb.njit(**OPTIONS)
+@linked
 def uniform(seed, position):
     """Return a number in [0, 1), a multiple of 2⁻²⁴, that belongs to (seed, position)."""
     return F(random_word(seed, position) >> _U32(8)) * F(2.0**-24)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def largest(energies, padded):
     """Return the largest of a row of energies."""
     top = vload(energies)
@@ -128,7 +128,7 @@ def largest(energies, padded):
     return horizontal_max(top)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def weigh(energies, weights, count, padded, top, scale):
     """weights = exp(scale · (energies − top)), 0 in the padding; return their sum."""
     for k in range(0, 4 * padded, VECTOR_BYTES):
@@ -138,7 +138,7 @@ def weigh(energies, weights, count, padded, top, scale):
     return kept(weights, padded, F(0.0), False)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def kept(weights, padded, bound, counting):
     """Return the sum of the weights that are at least a bound, or their number."""
     total, limit, one = vset(F(0.0)), vset(bound), vset(F(1.0))
@@ -148,7 +148,7 @@ def kept(weights, padded, bound, counting):
     return horizontal_sum(total)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def bound_for(weights, padded, goal, counting):
     """Return the largest bound under which the kept weights still sum to a goal, or are so many."""
     low, high = nb.intp(0), nb.intp(_ONE + 1)
@@ -161,7 +161,7 @@ def bound_for(weights, padded, goal, counting):
     return float_of(low)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def filtered(weights, count, padded, top_k, top_p, min_p):
     """Return the bound that top-k, then top-p of what is left, then min-p put on the weights."""
     bound = F(0.0)
@@ -173,7 +173,7 @@ def filtered(weights, count, padded, top_k, top_p, min_p):
     return max(bound, F(min_p))
 
 
-@nb.njit(**OPTIONS)
+@linked
 def pick(weights, count, bound, target):
     """Return the first symbol at which the sum of the kept weights passes a target; −1 if none is kept."""
     total, last = F(0.0), nb.intp(-1)
@@ -186,7 +186,7 @@ def pick(weights, count, bound, target):
     return last
 
 
-@nb.njit(**OPTIONS)
+@linked
 def first_largest(energies, count, top):
     """Return the first symbol with the largest energy; −1 if there is none, as among NaN."""
     for k in range(count):
@@ -195,7 +195,7 @@ def first_largest(energies, count, top):
     return nb.intp(-1)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def choose(w, energies, weights, seed, position):
     """Return the next symbol of one row by the settings of a writing w; −1 if energies are not finite."""
     top = largest(energies, w.padded)
@@ -207,7 +207,7 @@ def choose(w, energies, weights, seed, position):
     return pick(weights, w.K, bound, uniform(seed, position) * mass)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def tell(w, energies, weights, symbol, log_probability, distribution):
     """Write ln p(symbol) and every symbol's p under the model's own distribution, where they are wanted."""
     top = largest(energies, w.padded)
@@ -220,7 +220,7 @@ def tell(w, energies, weights, symbol, log_probability, distribution):
             fstore(distribution + 4 * k, fload(weights + 4 * k) / total)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def write_symbols(w, step):
     """Choose every row's next symbol; it is the next step's input."""
     for r in range(w.rows):

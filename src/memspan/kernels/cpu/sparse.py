@@ -23,14 +23,15 @@ from __future__ import annotations
 
 import numba as nb
 
-from memspan.kernels.cpu.floats import FAST, OPTIONS, add_floats, copy_floats, zero_floats
+from memspan.kernels.cpu.floats import add_floats, copy_floats, zero_floats
 from memspan.kernels.cpu.sparse_stencil import *
+from memspan.linked import entry, linked
 from memspan.simd import *
 
 # ---- the generated module continues from here ----
 
 
-@nb.njit(**OPTIONS)
+@linked
 def schedule_step(j, time, e):
     """Write the openings of a step from e on; return where they end."""
     units, width, zero = j.units, 8 * LANES, dvset(0.0)
@@ -62,7 +63,7 @@ def schedule_step(j, time, e):
     return e
 
 
-@nb.njit(ENTRY, cache=True, **FAST)
+@entry(ENTRY)
 def schedule(jobs, first, last):
     """Find the openings of the replicas first … last − 1."""
     for u in range(first, last):
@@ -74,20 +75,20 @@ def schedule(jobs, first, last):
         istore(j.ends + 8 * j.T, e)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def to_lane(target, ls, source, H):
     """Turn a batch row of H floats into one lane of H rows."""
     for k in range(H):
         fstore(target + k * ls, fload(source + 4 * k))
 
 
-@nb.njit(**OPTIONS)
+@linked
 def row_of(j, r):
     """Return which row of the batch the r-th of this unit of work is."""
     return iload(j.order + 8 * r)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def live_rows(j, t):
     """Return how many rows are longer than t; the longest come first."""
     n = j.rows
@@ -96,7 +97,7 @@ def live_rows(j, t):
     return n
 
 
-@nb.njit(**OPTIONS)
+@linked
 def mark_live(j, n):
     """Write 1 into the lanes of n live rows, 0 into the others. Return the bytes of the vectors in use."""
     for r in range(j.ls // 4):
@@ -104,7 +105,7 @@ def mark_live(j, n):
     return (n + LANES - 1) // LANES * VB
 
 
-@nb.njit(**OPTIONS)
+@linked
 def pack_units(j):
     """Lay the weights out by unit: [unit][k < H][slots from h], then [unit][1 | x][slots]."""
     H, D = j.H, j.D
@@ -129,7 +130,7 @@ def pack_units(j):
                 fstore(at + 4 * ((1 + d) * SLOTS + slot), weight)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def load_state(j):
     """Put the initial state into lanes, and into the flat rows where they are kept."""
     H, ls = j.H, j.ls
@@ -146,7 +147,7 @@ def load_state(j):
                 to_lane(at, ls, source + (part + 1) * j.state_part, H)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def enter_lanes(j, n, t):
     """Write the input of n rows into the lanes."""
     D, at = j.D, j.s + (j.H + 1) * j.ls
@@ -161,7 +162,7 @@ def enter_lanes(j, n, t):
                 fstore(at + d * j.ls + 4 * r, fload(j.x + 4 * (row * D + d)))
 
 
-@nb.njit(**OPTIONS)
+@linked
 def enter_flat(j, n, t):
     """Write the input of n rows beside their flat states and the ones."""
     D = j.D
@@ -175,7 +176,7 @@ def enter_flat(j, n, t):
                 fstore(at + 4 * d, fload(j.x + 4 * (row * D + d)))
 
 
-@nb.njit(**OPTIONS)
+@linked
 def write_outputs(j, n, t):
     """Copy the flat states of n rows to where the caller wants them."""
     H = j.H
@@ -189,7 +190,7 @@ def write_outputs(j, n, t):
                 copy_floats(j.states + 4 * part * j.T * j.B * H + to, source, H)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def flatten_unit(j, n, unit):
     """Copy a unit's new states into the flat rows."""
     for r in range(n):
@@ -200,7 +201,7 @@ def flatten_unit(j, n, unit):
                 fstore(j.flat + ((part + 1) * j.rows + r) * j.lf + 4 * unit, fload(at))
 
 
-@nb.njit(**OPTIONS)
+@linked
 def write_last(j, target, s, c):
     """Turn states in lanes into batch rows of a stacked (parts, R, B, H) tensor."""
     H, ls = j.H, j.ls
@@ -212,7 +213,7 @@ def write_last(j, target, s, c):
                 fstore(at + (part + 1) * j.state_part + 4 * k, fload(c + (part * H + k) * ls + 4 * r))
 
 
-@nb.njit(**OPTIONS)
+@linked
 def open_step(j, used, e, end, base):
     """All openings of one step: their products first, as all read the old states, then the pointwise part."""
     size = SLOTS * j.ls
@@ -222,7 +223,7 @@ def open_step(j, used, e, end, base):
         open_forward(j, used, iload(j.who + 8 * i), fload(j.opening + 4 * i), j.z + (i - e) * size, record)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def forward_steps(j, t0, t1, flat):
     """Steps t0 to t1 of one unit of work, from the states in the lanes."""
     base = iload(j.ends + 8 * t0)
@@ -241,13 +242,13 @@ def forward_steps(j, t0, t1, flat):
             write_outputs(j, n, t)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def border_of(j, t):
     """Return where the states before step t are kept, for the chunk that starts there."""
     return j.border + t // j.chunk * STATES * j.H * j.ls
 
 
-@nb.njit(**OPTIONS)
+@linked
 def forward_unit(j):
     """All steps of one unit of work; states at the borders of chunks are kept where wanted."""
     load_state(j)
@@ -268,7 +269,7 @@ def forward_unit(j):
         copy_floats(j.saved + iload(j.ends + 8 * j.T) * j.le, j.s, j.H * j.ls // 4)
 
 
-@nb.njit(ENTRY, cache=True, **FAST)
+@entry(ENTRY)
 def forward(jobs, first, last):
     """Run the units first … last − 1 forward; units of one replica share their packed weights."""
     flush_denormals(jobs[first].modes)
@@ -282,7 +283,7 @@ def forward(jobs, first, last):
     restore_modes(jobs[first].modes)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def load_gradient(j):
     """Start the gradients of the last states."""
     H, ls = j.H, j.ls
@@ -299,7 +300,7 @@ def load_gradient(j):
         zero_floats(j.above, STATES * j.rows * H)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def load_flat(j, last):
     """Start the flat rows with the last h, which lies in lanes, and the ones."""
     zero_floats(j.flat, j.rows * j.lf // 4)
@@ -309,7 +310,7 @@ def load_flat(j, last):
         fstore(j.flat + r * j.lf + 4 * j.H, F(1.0))
 
 
-@nb.njit(**OPTIONS)
+@linked
 def gather_above(j, n, t):
     """Add the gradients of the outputs of step t to those that wait for their unit to open."""
     H = j.H
@@ -323,7 +324,7 @@ def gather_above(j, n, t):
                 add_floats(here, j.d_states + 4 * part * j.T * j.B * H + at, H)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def take_above(j, unit):
     """Move what waits for a unit into the lanes."""
     H = j.H
@@ -335,7 +336,7 @@ def take_above(j, unit):
             fstore(source, F(0.0))
 
 
-@nb.njit(**OPTIONS)
+@linked
 def close_step(j, n, used, e, end, base):
     """Pointwise derivatives of one step's openings, and the flat states as they were before it."""
     waits = j.d_outputs or j.d_states
@@ -350,14 +351,14 @@ def close_step(j, n, used, e, end, base):
             fstore(j.flat + r * j.lf + 4 * unit, fload(before + 4 * r))
 
 
-@nb.njit(**OPTIONS)
+@linked
 def back_to_weights(j, n, e, end):
     """dW += dz · [h | 1 | x], the rows of open units only."""
     who, size = j.who + 8 * e, SLOTS * j.ls
     product_weights(j.lw, who, end - e, j.z, j.ls, size, j.flat, j.lf, n, j.dw, SLOTS * j.lw, j.lw)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def back_to_states(j, used, e, end):
     """dh += dz · W over open units, and the same for the input where its gradient is wanted."""
     H, ls, who, count = j.H, j.ls, j.who + 8 * e, end - e
@@ -369,7 +370,7 @@ def back_to_states(j, used, e, end):
         product_inputs(used, who, count, panel, j.lp, 4 * SLOTS, j.D, j.z, ls, to, ls)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def write_dx(j, n, t):
     """Turn the input's gradient into batch rows."""
     for r in range(n):
@@ -378,7 +379,7 @@ def write_dx(j, n, t):
             fstore(to + 4 * d, fload(j.dh + (j.H + 1 + d) * j.ls + 4 * r))
 
 
-@nb.njit(**OPTIONS)
+@linked
 def backward_steps(j, t0, t1):
     """Steps t1 down to t0 of one unit of work."""
     base = iload(j.ends + 8 * t0)
@@ -400,7 +401,7 @@ def backward_steps(j, t0, t1):
                 write_dx(j, n, t)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def backward_unit(j):
     """All steps of one unit of work backward; chunks whose openings were not kept run forward again first."""
     load_gradient(j)
@@ -428,7 +429,7 @@ def backward_unit(j):
         write_last(j, j.d_state, j.dh, j.dc)
 
 
-@nb.njit(ENTRY, cache=True, **FAST)
+@entry(ENTRY)
 def backward(jobs, first, last):
     """Run the units first … last − 1 backward; units of one replica share their packed weights."""
     flush_denormals(jobs[first].modes)
@@ -442,7 +443,7 @@ def backward(jobs, first, last):
     restore_modes(jobs[first].modes)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def sum_floats(first, target, source, count):
     """Copy the first tile's sum, add the others'."""
     if first:
@@ -451,7 +452,7 @@ def sum_floats(first, target, source, count):
         add_floats(target, source, count)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def sum_clocks(j, first):
     """Turn the gradients of one tile's openings into those of periods, shifts and open ratios."""
     if first:
@@ -465,7 +466,7 @@ def sum_clocks(j, first):
             dstore(to, dload(to) + dk * dload(j.slope + 8 * (3 * e + part)))
 
 
-@nb.njit(ENTRY, cache=True, **FAST)
+@entry(ENTRY)
 def gather(jobs, first, last):
     """Sum the tiles' gradients in the order of the tiles, into torch's layout."""
     packed = -1
@@ -489,7 +490,7 @@ def gather(jobs, first, last):
         sum_clocks(j, new)
 
 
-@nb.njit(**OPTIONS)
+@linked
 def stream_products(j, row, n):
     """The products of n open units of one row: whole rows of torch's weights times its states and input."""
     H, D, units = j.H, j.D, j.units
@@ -513,7 +514,7 @@ def stream_products(j, row, n):
                 fstore(at, fload(at) + fload(j.bias_hh + 4 * place))
 
 
-@nb.njit(**OPTIONS)
+@linked
 def stream_gather(j, n):
     """Copy the states and own parameters of n open units one beside the other."""
     size = 4 * j.units
@@ -526,7 +527,7 @@ def stream_gather(j, n):
             fstore(j.s + part * size + 4 * i, fload(j.own + part * size + 4 * unit))
 
 
-@nb.njit(**OPTIONS)
+@linked
 def stream_scatter(j, n):
     """Copy the new states of n open units back."""
     for i in range(n):
@@ -535,7 +536,7 @@ def stream_scatter(j, n):
             fstore(j.flat + part * j.lf + 4 * unit, fload(j.c + 4 * part * j.units + 4 * i))
 
 
-@nb.njit(**OPTIONS)
+@linked
 def stream_row(j, r):
     """All steps of one row of the batch: units lie in the lanes, and only open ones are gathered there."""
     H, row = j.H, row_of(j, r)
@@ -560,7 +561,7 @@ def stream_row(j, r):
         copy_floats(j.last + part * j.state_part + 4 * row * H, j.flat + part * j.lf, H)
 
 
-@nb.njit(ENTRY, cache=True, **FAST)
+@entry(ENTRY)
 def stream(jobs, first, last):
     """Run the units first … last − 1 forward row by row, with weights as they are: for few rows."""
     flush_denormals(jobs[first].modes)

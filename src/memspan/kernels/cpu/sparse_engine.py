@@ -30,7 +30,7 @@ STREAM_PART = 4  # rows fill so small a part of the lanes at most where they run
 
 def module(spec: Spec) -> ModuleType:
     """Return the module of one cell's sparse kernel."""
-    return cache.module(f"{cache.name_of(spec)}_sparse", lambda: sparse_text(spec))
+    return cache.module(f"{cache.forward_name(spec)}_sparse", lambda: sparse_text(spec))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from memspan.kernels.cpu import cache, engine, threads
-from memspan.kernels.cpu.generate import MARK, dispatch
+from memspan.kernels.cpu.generate import dispatch, template
 from memspan.kernels.cpu.jobs import FIELDS, PLACE, records
 from memspan.kernels.cpu.rows import PANEL, Choosing, Rows, Written
 from memspan.kernels.cpu.spec import LAYOUT, Spec
@@ -23,11 +22,10 @@ WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 def module_text(spec: Spec) -> str:
     """Return the source of the module that writes with one cell."""
-    template = (Path(__file__).parent / "characters.py").read_text(encoding="utf-8").split(MARK, 1)[1]
     rows: tuple[int, ...] = LAYOUT[spec.lanes]["gates"][PANEL]  # type: ignore[index]
     tiles = {count: f"gate_tile({count}, {PANEL}, {PANEL}, {PANEL})" for count in rows}
     energies = dispatch("energy_rows", "a, la, start, shift, w, H, D, z", tiles)
-    return "\n\n\n".join([HEADER.format(kernel=cache.name_of(spec)), energies, template])
+    return "\n\n\n".join([HEADER.format(kernel=cache.forward_name(spec)), energies, template("characters")])
 
 
 HEADER = '''"""Generation with one cell, generated; do not edit."""
@@ -46,7 +44,7 @@ WRITE = nb.void(jobs_type(), writings_type(), nb.intp, nb.intp, nb.intp)'''
 
 def module(spec: Spec) -> ModuleType:
     """Return the module that writes with one cell; it continues the cell's own kernel module."""
-    cache.load(spec)
+    cache.load_forward(spec)
     return cache.module(f"memspan_writer_{spec.variant}", lambda: module_text(spec))
 
 
