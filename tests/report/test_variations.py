@@ -5,6 +5,7 @@ import pytest
 from memspan.ledger import RunRecord
 from memspan.report.claims import CLAIMS, Word
 from memspan.report.figures import FIGURES
+from memspan.report.tokens import recipe_tokens
 from memspan.study import EXPERIMENTS
 from memspan.study.variations import CHANCES, LEARNERS, PAIRS, SHORT, VARIATIONS
 
@@ -70,7 +71,7 @@ def test_c13_fails_as_soon_as_one_change_memorises():
     both = lambda value: records("palindromes", last(value)) + records("chances", last(value))  # noqa: E731
     verdict = CLAIMS["c13"].verdict(both(lambda run: 0.2))
     assert verdict.word is Word.HOLDS
-    assert len(verdict.judgements) == 2 * (1 + len(CHANCES))
+    assert len(verdict.judgements) == 2 + sum(len(lengths) for _, lengths in CHANCES.values())
     chrono = lambda run: 0.95 if run.recipe.bias == "chrono" else 0.2  # noqa: E731
     assert CLAIMS["c13"].verdict(both(chrono)).word is Word.FAILS
     assert CLAIMS["c13"].verdict(records("palindromes", last(lambda run: 0.2))).word is Word.NOT_RUN
@@ -145,6 +146,14 @@ def test_variations_change_one_thing_and_share_runs_with_the_study():
         assert {run.recipe.batch for run in experiment.runs} == {128}
     assert study & {run.id for run in EXPERIMENTS["repetition"].runs}
     assert not study & {run.id for run in EXPERIMENTS["dips"].runs}
+
+
+def test_the_prose_counts_runs_that_a_recipe_solves():
+    solved = lambda run: {"solved": float(run.task.length <= 100)}  # noqa: E731
+    found = recipe_tokens(records("recipes", solved, seeds=range(10)))
+    assert found["recipe_lstm_100"] == "10 of 10 runs within 1,500 updates"
+    assert found["recipe_rnn_200"] == "0 of 10 runs within 3,000 updates"
+    assert set(recipe_tokens([]).values()) == {None}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from memspan.report.evidence import Evidence
 from memspan.report.numbers import estimate, scientific
 from memspan.report.records import Measurements, Records, ended, values, where
 from memspan.statistics import bootstrap_interval
-from memspan.study import clocks, sensors
+from memspan.study import clocks, recipes, sensors
 
 
 class Tokens:
@@ -64,7 +64,11 @@ def tokens_of(evidence: Evidence) -> dict[str, str | None]:
         "missing": str(len(evidence.preset.runs) - len(runs)),
     }
     of_runs = (
-        palindrome_tokens(evidence.studied) | sensor_tokens(runs) | sine_tokens(runs) | clock_tokens(runs)
+        palindrome_tokens(evidence.studied)
+        | recipe_tokens(runs)
+        | sensor_tokens(runs)
+        | sine_tokens(runs)
+        | clock_tokens(runs)
     )
     of_probes = streaming_tokens(evidence.measurements) | _probe_tokens(evidence)
     return counts | of_runs | _claim_tokens(evidence) | of_probes
@@ -101,6 +105,22 @@ def palindrome_tokens(records: Records) -> dict[str, str | None]:
         "rnn_dips": _dips(rnn),
         "lstm_dips": _dips(lstm),
     }
+
+
+RECIPE_NAMES = {"lstm": "LSTM", "rnn": "RNN", "latch": "RNN that latches"}
+"""What a token calls a recipe → its name."""
+
+
+def recipe_tokens(records: Records) -> dict[str, str | None]:
+    """Return how many runs of a recipe solve a length: ``recipe_lstm_100`` and the like."""
+    found = {}
+    for key, name in RECIPE_NAMES.items():
+        for length, steps in recipes.PROVED[name].items():
+            wanted = {run.id for run in recipes.recipe_runs(name, length)}
+            runs = [run for run in records if run.id in wanted]
+            share = _of(sum(score(run, "solved") > 0 for run in runs), len(runs))
+            found[f"recipe_{key}_{length}"] = share and f"{share} runs within {steps:,} updates"
+    return found
 
 
 SENSOR_GROUPS = {
