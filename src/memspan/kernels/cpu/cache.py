@@ -6,6 +6,7 @@ another folder, so that no process loads code built for another. Numba keeps its
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.util
@@ -121,18 +122,21 @@ def module(name: str, text: Callable[[], str]) -> ModuleType:
 def compile_ahead(name: str, text: Callable[[], str]) -> None:
     """Let another process compile a module that is asked for next, unless the disk holds it.
 
-    Whoever asks for the module waits for that process; should it fail, he compiles himself.
+    Who asks for the module waits for that process; should it fail, the module is compiled then and there.
+    A program that is not Python itself (one that embeds it) is not started a second time.
     """
     with _LOCK:
-        if name in _LOADED or name in _AHEAD or not sys.executable or (os.cpu_count() or 1) < 2:
+        python = "python" in Path(sys.executable or "").name.lower()
+        if name in _LOADED or name in _AHEAD or not python or (os.cpu_count() or 1) < 2:
             return
         path = _write(name, text(), cache_folder())
         if not mark(path).exists():
             here = os.environ | {"PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path)}
-            _AHEAD[name] = subprocess.Popen(
-                [sys.executable, "-c", _COMPILE, name, str(path)], env=here,
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
+            with contextlib.suppress(OSError):
+                _AHEAD[name] = subprocess.Popen(
+                    [sys.executable, "-c", _COMPILE, name, str(path)], env=here,
+                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                )  # fmt: skip
 
 
 def forward_name(spec: Spec) -> str:
@@ -142,8 +146,10 @@ def forward_name(spec: Spec) -> str:
 
 def load_forward(spec: Spec) -> ModuleType:
     """Return the module that walks forward with one cell; that which walks backward compiles meanwhile."""
-    compile_ahead(*_backward(spec))
-    return module(forward_name(spec), lambda: forward_text(spec) + _sources(spec))
+    name = forward_name(spec)
+    if name not in _LOADED:
+        compile_ahead(*_backward(spec))
+    return module(name, lambda: forward_text(spec) + _sources(spec))
 
 
 def load_backward(spec: Spec) -> ModuleType:
