@@ -9,7 +9,7 @@ import memspan
 
 SOURCE = Path(memspan.__file__).parent
 FLOORS = {
-    -1: ("errors",),
+    -1: ("errors", "linked"),
     0: ("streams", "simd", "registry", "machine"),
     1: ("cells", "tasks", "ledger", "statistics"),
     2: ("kernels", "config"),
