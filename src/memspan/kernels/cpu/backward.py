@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numba as nb
 
-from memspan.kernels.cpu.floats import add_floats, copy_floats, zero_floats
+from memspan.kernels.cpu.floats import add_floats, copy_floats, sum_floats, zero_floats
 from memspan.kernels.cpu.sequence import live_rows, open_step, state_parts, units_of
 from memspan.kernels.cpu.stencil import *
 from memspan.linked import entry, linked
@@ -252,15 +252,6 @@ def backward(jobs, first, last):
             packed = j.replica
         backward_unit(j)
     restore_modes(jobs[first].modes)
-
-
-@linked
-def sum_floats(first, target, source, count):
-    """Copy the first tile's sum, add the others'."""
-    if first:
-        copy_floats(target, source, count)
-    else:
-        add_floats(target, source, count)
 
 
 @linked

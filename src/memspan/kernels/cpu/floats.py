@@ -36,6 +36,15 @@ def add_floats(target, source, count):
 
 
 @linked
+def sum_floats(first, target, source, count):
+    """Copy the first tile's sum, add the others'."""
+    if first:
+        copy_floats(target, source, count)
+    else:
+        add_floats(target, source, count)
+
+
+@linked
 def zero_floats(target, count):
     """Set count floats to zero."""
     k = 0

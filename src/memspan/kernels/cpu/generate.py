@@ -51,7 +51,7 @@ def header(spec: Spec, jobs: str, tiles: str, where: str, walks: tuple[str, ...]
 
 import numba as nb
 
-from memspan.kernels.cpu.floats import add_floats, copy_floats, zero_floats
+from memspan.kernels.cpu.floats import add_floats, copy_floats, sum_floats, zero_floats
 from memspan.kernels.cpu.{jobs} import jobs_type
 from memspan.kernels.cpu.{where} import {tiles}
 from memspan.linked import entry, linked

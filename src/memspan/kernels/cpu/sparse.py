@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import numba as nb
 
-from memspan.kernels.cpu.floats import add_floats, copy_floats, zero_floats
+from memspan.kernels.cpu.floats import add_floats, copy_floats, sum_floats, zero_floats
 from memspan.kernels.cpu.sparse_stencil import *
 from memspan.linked import entry, linked
 from memspan.simd import *
@@ -441,15 +441,6 @@ def backward(jobs, first, last):
             packed = j.replica
         backward_unit(j)
     restore_modes(jobs[first].modes)
-
-
-@linked
-def sum_floats(first, target, source, count):
-    """Copy the first tile's sum, add the others'."""
-    if first:
-        copy_floats(target, source, count)
-    else:
-        add_floats(target, source, count)
 
 
 @linked
