@@ -7,7 +7,6 @@ from typing import Any
 from memspan.config import Recipe
 from memspan.study.span_search import SEEDS, SpanSearch
 
-TASKS = ("palindrome", "copy", "adding", "associative_recall")
 _SHARED: dict[str, Any] = {
     "hidden": 64,
     "batch": 64,
@@ -50,14 +49,14 @@ ROWS: dict[str, Recipe] = {
     }.items()
 }
 """What a row is called → its recipe."""
-LONGEST = 200
+TASKS = {"palindrome": (3, 192), "copy": (10, 80), "adding": (10, 160), "associative_recall": (1, 26)}
+"""Task → the shortest and the longest length asked; doubling the one meets the other, or the task's end."""
 
 
 def board_search(name: str, task: str) -> SpanSearch:
     """Return the search behind one place of the board; palindromes begin with ten seeds, others with five."""
     first = SEEDS[1] if task == "palindrome" else SEEDS[0]
-    longest = None if task == "associative_recall" else LONGEST
-    shortest = 3 if task == "palindrome" else None
+    shortest, longest = TASKS[task]
     return SpanSearch(ROWS[name], task, shortest=shortest, longest=longest, first=first, resolution=1.25)
 
 

@@ -52,8 +52,8 @@ PRESETS = {
     for p in (
         Preset(
             "quick",
-            "Four lengths, 1200 steps, two seeds: a look in minutes, too small a budget for any verdict.",
-            (palindromes(lengths=(5, 10, 20, 30), steps=1200, seeds=range(2)), *GATED, *WRITING, *IDENTITIES),
+            "Four lengths, 1000 steps, two seeds: a look in minutes, too small a budget for any verdict.",
+            (palindromes(lengths=(5, 10, 20, 30), steps=1000, seeds=range(2)), *GATED, *WRITING, *IDENTITIES),
         ),
         Preset(
             "report",
