@@ -101,6 +101,32 @@ def vstore(typing: Context, address: Any, value: Any) -> Any:
     return types.void(types.intp, VECTOR), generate
 
 
+def ask_for_line(builder: Any, address: Any, write: bool) -> None:
+    """Write the instruction that asks for the cache line at an address, which need not be a valid one."""
+    byte, name = ir.IntType(8), "llvm.prefetch.p0"
+    kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), _I32, _I32, _I32])
+    function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+    options = (int(write), 3, 1)  # to write or to read, into the nearest cache, as data
+    builder.call(function, [_at(builder, address, byte), *(ir.Constant(_I32, option) for option in options)])
+
+
+def _prefetching(write: bool) -> Any:
+    """Return an intrinsic that asks for the cache line at an address, to read it or to write it."""
+
+    @intrinsic
+    def ask(typing: Context, address: Any) -> Any:
+        def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
+            ask_for_line(builder, args[0], write)
+            return context.get_dummy_value()
+
+        return types.void(types.intp), generate
+
+    return ask
+
+
+prefetch, prefetch_to_write = _prefetching(False), _prefetching(True)
+
+
 @intrinsic
 def vset(typing: Context, value: Any) -> Any:
     """Return a vector with one float in every lane."""

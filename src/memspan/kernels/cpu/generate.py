@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from memspan.kernels.cpu.memory import LINE
 from memspan.kernels.cpu.spec import Spec
 
+BLOCKS_AHEAD = 6  # of a record: as long as memory takes to answer
 MARK = "# ---- the generated module continues from here ----\n"
 
 
@@ -139,7 +141,9 @@ def pointwise_forward(j, rows, first, z, h, new, past, record, opening):
             row, unit = r * lh + q * VB, first + q * VB
             before, carried = vload(h + row), {_loads("old", spec.places)}
             value, saved = cell_forward({_loads("p", slots)}, before, carried{_own(spec)})
-{lines(12, _stores(spec))}"""
+{lines(12, _stores(spec))}            for line in range(0, SAVED * VB, {LINE}):
+                prefetch_to_write(at + rows * lr + line)
+"""
 
 
 def _stores(spec: Spec) -> list[str]:
@@ -179,7 +183,12 @@ def pointwise_backward(j, rows, h, new, past, record, dz):
             d, e, p = dh + r * ld + unit, ds + r * ld + unit, dz + r * lz + unit
             before, carried = vload(h + row), {_loads("old", spec.places)}
             saved, above, from_above = {_loads("at", range(spec.saved))}, vload(d), {above}
-{lines(12, _candidates(spec) + _gradients(spec))}"""
+{lines(12, _states_ahead(spec) + _candidates(spec) + _gradients(spec))}"""
+
+
+def _states_ahead(spec: Spec) -> list[str]:
+    """Ask for the carried states of a later block: lines so far apart no hardware foresees."""
+    return [f"prefetch(old + ({BLOCKS_AHEAD} * SAVED + {place}) * VB)" for place in spec.places]
 
 
 def _candidates(spec: Spec) -> list[str]:

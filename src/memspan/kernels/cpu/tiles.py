@@ -12,12 +12,13 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from memspan.simd import LANES, VECTOR_BYTES
+from memspan.simd import LANES, VECTOR_BYTES, ask_for_line
 
 _I32, _I64, _F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
 _VEC = ir.VectorType(_F32, LANES)
 _SPLAT = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
 Values = list[Any]
+ROWS_AHEAD = 8  # how early a gradient's tile asks for rows that lie too far apart for the hardware to foresee
 
 
 class Writer:
@@ -179,6 +180,8 @@ def product_tile(rows: int, vectors: int, add: bool) -> Any:
 def gradient_tile(rows: int, vectors: int) -> Any:
     """C += Aᵀ · B, summed over the live rows of several steps.
 
+    The rows of A a little later and the sums of the next tile are asked for ahead of time.
+
     Returns:
         An intrinsic of (a, la, sa, b, lb, sb, c, lc, counts, steps); sa, sb: from one step to the next.
     """
@@ -187,10 +190,15 @@ def gradient_tile(rows: int, vectors: int) -> Any:
               counts: Any, steps: Any) -> None:  # fmt: skip
         places = s.rows(c, lc, rows)
         sums = [x for place in places for x in s.vectors(place, vectors)]
+        later, below = (s.b.mul(stride, ir.Constant(_I64, n)) for stride, n in ((la, ROWS_AHEAD), (lc, rows)))
+        for place in places:
+            for v in range(vectors):
+                ask_for_line(s.b, s.at(s.b.add(place, below), v * VECTOR_BYTES), write=False)
 
         def row(now: Values) -> Values:
             *sums, a, b = now
             weights = s.vectors(b, vectors)
+            ask_for_line(s.b, s.b.add(a, later), write=False)
             for r in range(rows):
                 value = s.spread(a, 4 * r)
                 for v, weight in enumerate(weights):
