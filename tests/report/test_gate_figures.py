@@ -92,8 +92,8 @@ def test_c18_holds_and_c23_does_not():
 
 
 def test_numbers_of_any_size():
-    told = [scientific(x) for x in (1.06e-13, 2e-7, 1.998, 72775.8, 0.0, None)]
-    assert told == ["1.1e−13", "2e−7", "2", "7.3e4", "0", "–"]
+    told = [scientific(x) for x in (1.06e-13, 2e-7, 1.998, -1540, 72775.8, 0.0, None)]
+    assert told == ["1.1e−13", "2e−7", "2", "−1,500", "7.3e4", "0", "–"]
 
 
 def test_every_preset_asks_and_asks_once(tmp_path, monkeypatch):

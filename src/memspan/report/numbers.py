@@ -19,9 +19,11 @@ def number(value: float | None, digits: int = 2) -> str:
 
 
 def scientific(value: float | None) -> str:
-    """Return a number of any size with two digits, such as 3.1e−7 or 2."""
+    """Return a number of any size with two digits, such as 3.1e−7, 2 or 1,500."""
     if value is None or value != value:
         return "–"
+    if 100 <= abs(value) < 10_000:
+        return f"{float(f'{value:.2g}'):,.0f}".replace("-", MINUS)
     return f"{value:.2g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e").replace("-", MINUS)
 
 
