@@ -41,7 +41,7 @@ GATED = (
 )
 """A preview of what time gates are good for."""
 WRITING = (
-    text(seeds=(0,), steps=300, probes=("text", "text_sampling")),
+    text(seeds=(0,), steps=200, probes=("text", "text_sampling")),
     text_marks(seeds=(0,), marks=(1, 100, 200)),
 )
 """A preview of the character models."""
@@ -52,8 +52,8 @@ PRESETS = {
     for p in (
         Preset(
             "quick",
-            "Four lengths, 1000 steps, two seeds: a look in minutes, too small a budget for any verdict.",
-            (palindromes(lengths=(5, 10, 20, 30), steps=1000, seeds=range(2)), *GATED, *WRITING, *IDENTITIES),
+            "Four lengths, 800 steps, two seeds: a look in minutes, too small a budget for any verdict.",
+            (palindromes(lengths=(5, 10, 20, 30), steps=800, seeds=range(2)), *GATED, *WRITING, *IDENTITIES),
         ),
         Preset(
             "report",
