@@ -141,9 +141,13 @@ def pointwise_forward(j, rows, first, z, h, new, past, record, opening):
             row, unit = r * lh + q * VB, first + q * VB
             before, carried = vload(h + row), {_loads("old", spec.places)}
             value, saved = cell_forward({_loads("p", slots)}, before, carried{_own(spec)})
-{lines(12, _stores(spec))}            for line in range(0, SAVED * VB, {LINE}):
-                prefetch_to_write(at + rows * lr + line)
-"""
+{lines(12, _stores(spec) + _RECORD_AHEAD)}"""
+
+
+_RECORD_AHEAD = [  # the record of the next tile, which the product meanwhile gives memory time to bring
+    f"for line in range(0, SAVED * VB, {LINE}):",
+    "    prefetch_to_write(at + rows * lr + line)",
+]
 
 
 def _stores(spec: Spec) -> list[str]:
