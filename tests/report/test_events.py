@@ -60,11 +60,15 @@ def test_the_prose_counts_runs_that_keep_the_slow_sensor():
     assert (found["kept_phased_1000"], found["kept_chrono_100"]) == ("5 of 5", "0 of 10")
     assert (found["kept_usual_10"], found["kept_gru_1000"]) == ("0 of 5", "0 of 10")
     assert sensor_tokens([])["kept_phased_1000"] is None
-    assert sine_tokens(events(0.99, 0.52, 0.9)) == {
-        "sines_phased": "0.90 [0.90, 0.90]",
-        "sines_t": "0.70 [0.70, 0.70]",
-        "sines_delta": "0.70 [0.70, 0.70]",
-    }
+
+
+def test_the_prose_tells_the_two_recipes_for_sines_apart():
+    asked = [*EXPERIMENTS["sines"].runs, *EXPERIMENTS["sines_settled"].runs, *EXPERIMENTS["sines_fine"].runs]
+    paper = EXPERIMENTS["sines"].runs[0].recipe
+    told = [ended(run, accuracy=0.9 if run.recipe.lr_decay == paper.lr_decay else 0.95) for run in asked]
+    found = sine_tokens(told)
+    assert {found[f"sines_{name}"] for name in ("phased", "t", "delta")} == {"0.900 [0.900, 0.900]"}
+    assert found["settled_phased_asynchronous"] == found["settled_gru_fine"] == "0.950 [0.950, 0.950]"
     assert set(sine_tokens([]).values()) == {None}
 
 
@@ -168,6 +172,16 @@ def test_figures_show_every_network(figure, records):
     else:
         (axes,) = drawn.axes
         assert len(axes.get_lines()) == 3
+
+
+def test_sines_are_drawn_by_sampling_and_by_how_the_rate_goes():
+    asked = ("sines", "sines_settled", "sines_fine")
+    drawn = FIGURES["fig-sines"].draw([ended(r, accuracy=0.9) for e in asked for r in EXPERIMENTS[e].runs])
+    labels = [label.get_text().replace("\n", " ") for label in drawn.axes[0].get_xticklabels()]
+    assert labels == [
+        "standard, constant rate", "standard, falling rate", "fine, falling rate",
+        "asynchronous, constant rate", "asynchronous, falling rate",
+    ]  # fmt: skip
 
 
 def test_the_spread_of_clocks_is_drawn_for_every_task_that_does_not_tell_them():

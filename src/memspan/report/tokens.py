@@ -5,7 +5,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from itertools import product
+from typing import get_args
 
+from memspan.config import Recipe
 from memspan.errors import LedgerError
 from memspan.ledger import RunRecord
 from memspan.probes import PROBES
@@ -17,6 +19,7 @@ from memspan.report.numbers import estimate, scientific
 from memspan.report.records import Measurements, Records, ended, values, where
 from memspan.statistics import bootstrap_interval
 from memspan.study import clocks, recipes, sensors
+from memspan.tasks.sines import Sampling
 
 
 class Tokens:
@@ -153,13 +156,24 @@ def sensor_tokens(records: Records) -> dict[str, str | None]:
 
 
 def sine_tokens(records: Records) -> dict[str, str | None]:
-    """Return accuracies on sines at random times, averaged over seeds: ``sines_phased`` and the like."""
-    found: dict[str, str | None] = {}
-    for key, name in zip(("phased", "t", "delta"), (sensors.PHASED, *sensors.LSTMS), strict=True):
-        shown = {"sampling": "asynchronous", "steps": sensors.PAPER.steps, **sensors.NETWORKS[name]}
-        scores = [score(run) for run in where(records, **shown)]
-        found[f"sines_{key}"] = estimate(bootstrap_interval(scores)) if scores else None
-    return found
+    """Return accuracies on sines, averaged over seeds.
+
+    ``sines_phased``, ``sines_t`` and ``sines_delta`` at random times under the paper's recipe;
+    ``settled_phased_standard``, ``settled_lstm_fine`` and the like under a rate that falls.
+    """
+    gates = zip(("phased", "t", "delta"), (sensors.PHASED, *sensors.LSTMS), strict=True)
+    asked = {f"sines_{key}": ("asynchronous", name, sensors.PAPER) for key, name in gates}
+    for sampling in get_args(Sampling):
+        recipe = sensors.FINE if sampling == "fine" else sensors.SETTLED
+        for key, name in zip(("phased", "lstm", "gru"), sensors.suited(sampling), strict=True):
+            asked[f"settled_{key}_{sampling}"] = (sampling, name, recipe)
+    return {token: _on_sines(records, *case) for token, case in asked.items()}
+
+
+def _on_sines(records: Records, sampling: str, name: str, recipe: Recipe) -> str | None:
+    shown = {"sampling": sampling, "lr_decay": recipe.lr_decay, **sensors.NETWORKS[name]}
+    scores = [score(run) for run in where(records, **shown)]
+    return estimate(bootstrap_interval(scores), digits=3) if scores else None
 
 
 def clock_tokens(records: Records) -> dict[str, str | None]:

@@ -9,7 +9,7 @@ from memspan.study.gradients import gate_variants, gates, gradients
 from memspan.study.identities import IDENTITIES
 from memspan.study.palindromes import palindromes
 from memspan.study.recipes import recipes
-from memspan.study.sensors import sines, sines_fine, two_sensors
+from memspan.study.sensors import sines, sines_fine, sines_settled, two_sensors
 from memspan.study.text import text, text_larger, text_marks, text_without_dropout
 from memspan.study.variations import VARIATIONS
 
@@ -20,6 +20,7 @@ FULL: tuple[Experiment, ...] = (
     gate_variants(),
     two_sensors(),
     sines(),
+    sines_settled(),
     sines_fine(),
     clocks(),
     clocks_long(),

@@ -35,7 +35,12 @@ def sensor_case(ratio: int) -> str:
 REPORTS_CASE = sensor_case(1000)
 EVENT_CASES: Mapping[str, Roles] = {
     REPORTS_CASE: _networks(sensors.ON_SENSORS, task="two_sensors", ratio=1000, steps=sensors.EVENTS.steps),
-    SINES: _networks(sensors.NETWORKS, sampling="asynchronous", steps=sensors.PAPER.steps),
+    SINES: _networks(
+        sensors.NETWORKS,
+        sampling="asynchronous",
+        steps=sensors.PAPER.steps,
+        lr_decay=sensors.PAPER.lr_decay,
+    ),
 }
 
 
