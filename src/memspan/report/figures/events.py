@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -51,15 +52,14 @@ def draw_sines(records: Records) -> Figure:
     """Draw every network's accuracy on sines, beside what was published."""
     runs, figure = ended(records), Figure(figsize=(9.2, 3.8), layout="constrained")
     axes, asked = figure.add_subplot(), {(run.config["sampling"], run.config["lr_decay"]) for run in runs}
-    places = [(sampling, decay) for sampling in PUBLISHED for decay in (1.0, sensors.SETTLED.lr_decay)]
-    places = [place for place in places if place in asked]
+    rates = {sensors.PAPER.lr_decay: "constant rate", sensors.SETTLED.lr_decay: "falling rate"}
+    places = [place for place in product(PUBLISHED, rates) if place in asked]
     shown = [{"sampling": sampling, "lr_decay": decay} for sampling, decay in places]
     _dots(axes, runs, sensors.NETWORKS, shown, "accuracy")
     for x, (sampling, _) in enumerate(places):
         for name, published in PUBLISHED[sampling].items():
             at = _place(x, list(sensors.NETWORKS).index(name), len(sensors.NETWORKS))
             axes.plot(at, published, marker="_", markersize=13, color=MUTED, zorder=2)
-    rates = {1.0: "constant rate", sensors.SETTLED.lr_decay: "falling rate"}
     axes.set_xticks(range(len(places)), [f"{sampling},\n{rates[decay]}" for sampling, decay in places])
     axes.set_ylabel("Held-out accuracy")
     _chance(axes, 0.5)
