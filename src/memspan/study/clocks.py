@@ -34,9 +34,12 @@ NETWORKS: Mapping[str, Mapping[str, Any]] = {
 """Name → the fields in which the recipes differ; where nothing is said, periods reach to 4T."""
 LENGTHS = (100, 1000)
 LONG, LONGEST = 10_000, 100_000
-"""From the first of them on the shortest period is 16 and not 2 steps, and few units are open at a time."""
 UPDATES = {LONG: 750, LONGEST: 1000}
-"""In place of 1,500; a clock that is told needs 300 to 600 at T = 100 and 1,000."""
+"""Length → updates in place of 1,500; a clock that is told needs 300 to 600 at T = 100 and 1,000."""
+SHORTEST = 16.0
+"""The shortest period at those lengths, in place of 2 steps, so that few units are open at a time."""
+SOONER = 300
+"""Updates after which a gate's rate falls there; at a high one, clocks that solved them are thrown back."""
 SEEDS = range(5)
 
 DIGITS = Recipe(
@@ -101,9 +104,12 @@ def clocks_longest(seeds: Iterable[int] = range(3)) -> Experiment:
 
 def palindrome(name: str, length: int, seed: int, **recipe: Any) -> RunConfig:
     """Return one network's run at one length."""
-    long = {"clock_low": 16.0, "steps": UPDATES[length]} if length in UPDATES else {}
-    fields = {**long, "clock_high": 4.0 * length, **NETWORKS[name], **recipe}
-    return RunConfig(Palindrome(length), dataclasses.replace(DIGITS, **fields), seed)
+    fields = {"clock_high": 4.0 * length, **NETWORKS[name]}
+    if length in UPDATES:
+        fields = {"clock_low": SHORTEST, "steps": UPDATES[length], **fields}
+        if fields["cell"] == PHASED["cell"]:
+            fields["lr_decay_steps"] = SOONER
+    return RunConfig(Palindrome(length), dataclasses.replace(DIGITS, **fields | recipe), seed)
 
 
 def planted(

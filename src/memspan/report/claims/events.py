@@ -71,8 +71,9 @@ def _length_cases() -> Mapping[str, Roles]:
 def digits(name: str, length: int) -> Mapping[str, Any]:
     """Return the config fields that tell a network's runs on palindromes of one length from all others."""
     config = clocks.palindrome(name, length, 0).recipe
-    shown = ("cell", "bias", "clock_shift", "clock_window_low", "time_origin", "time_input", "steps")
-    return {"length": length, **{field: getattr(config, field) for field in shown}}
+    shown = ("cell", "bias", "clock_shift", "clock_window_low", "time_origin", "time_input")
+    budget = ("steps", "lr_decay_steps")
+    return {"length": length, **{field: getattr(config, field) for field in (*shown, *budget)}}
 
 
 def _ahead(trial: Trial) -> float:
