@@ -35,6 +35,11 @@ def _relu(source, target, count):
         vstore(target + k, simd.relu(vload(source + k)))
 
 
+@nb.njit
+def _transpose(target, target_row, source, source_row):
+    simd.transpose(target, target_row, source, source_row)
+
+
 def apply(function, x):
     x = np.ascontiguousarray(x, np.float32)
     padded = np.zeros(-(-x.size // simd.LANES) * simd.LANES, np.float32)
@@ -79,6 +84,15 @@ def test_exp_is_right_within_a_few_ulps_everywhere():
     assert ulps(apply(_exp, x), np.exp(x.astype(np.float64))).max() <= 4
     assert apply(_exp, [0.0]) == 1
     assert np.isnan(apply(_exp, [np.nan])).all()
+
+
+def test_a_block_is_turned():
+    wide = simd.LANES + 5
+    source = np.arange(simd.LANES * wide, dtype=np.float32).reshape(simd.LANES, wide)
+    target = np.full((simd.LANES, 2 * wide), np.nan, np.float32)
+    _transpose(target.ctypes.data, target.strides[0], source.ctypes.data, source.strides[0])
+    assert (target[:, : simd.LANES] == source[:, : simd.LANES].T).all()
+    assert np.isnan(target[:, simd.LANES :]).all()
 
 
 def test_special_values():

@@ -37,13 +37,16 @@ def _container_memory() -> float:
 
 @functools.cache
 def processor() -> str:
-    """Return the processor's name."""
+    """Return the processor's name, with family and model where the system tells: some names hide them."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
     except OSError:
         lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    name = told.get("model name") or platform.processor() or platform.machine()
+    if not {"cpu family", "model"} <= told.keys():
+        return name
+    return f"{name}, family {told['cpu family']}, model {told['model']}"
 
 
 @functools.cache

@@ -101,22 +101,27 @@ def vstore(typing: Context, address: Any, value: Any) -> Any:
     return types.void(types.intp, VECTOR), generate
 
 
-def ask_for_line(builder: Any, address: Any, write: bool) -> None:
-    """Write the instruction that asks for the cache line at an address, which need not be a valid one."""
+def ask_for_line(builder: Any, address: Any, write: bool, far: bool = False) -> None:
+    """Write the instruction that asks for the cache line at an address, which need not be a valid one.
+
+    Args:
+        write: it will be written.
+        far: bring it into the second cache only, as what is not needed at once.
+    """
     byte, name = ir.IntType(8), "llvm.prefetch.p0"
     kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), _I32, _I32, _I32])
     function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-    options = (int(write), 3, 1)  # to write or to read, into the nearest cache, as data
+    options = (int(write), 2 if far else 3, 1)  # to write or to read, how near, as data
     builder.call(function, [_at(builder, address, byte), *(ir.Constant(_I32, option) for option in options)])
 
 
-def _prefetching(write: bool) -> Any:
-    """Return an intrinsic that asks for the cache line at an address, to read it or to write it."""
+def _prefetching(write: bool, far: bool = False) -> Any:
+    """Return an intrinsic that asks for the cache line at an address."""
 
     @intrinsic
     def ask(typing: Context, address: Any) -> Any:
         def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
-            ask_for_line(builder, args[0], write)
+            ask_for_line(builder, args[0], write, far)
             return context.get_dummy_value()
 
         return types.void(types.intp), generate
@@ -124,7 +129,32 @@ def _prefetching(write: bool) -> Any:
     return ask
 
 
-prefetch, prefetch_to_write = _prefetching(False), _prefetching(True)
+prefetch_far, prefetch_to_write = _prefetching(write=False, far=True), _prefetching(write=True)
+
+
+@intrinsic
+def transpose(typing: Context, target: Any, target_row: Any, source: Any, source_row: Any) -> Any:
+    """Copy a block of LANES × LANES floats and turn it; the rows of both lie so many bytes apart."""
+
+    def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
+        def places(address: Any, row: Any) -> list[Any]:
+            steps = (builder.mul(row, ir.Constant(row.type, r)) for r in range(LANES))
+            return [_at(builder, builder.add(address, step), _VEC) for step in steps]
+
+        rows = [builder.load(place, align=4) for place in places(*args[2:])]
+        half = LANES // 2
+        while half:  # swap the off-diagonal quarters of every block, then do the same inside each quarter
+            low = [e if e // half % 2 == 0 else LANES + e - half for e in range(LANES)]
+            masks = [ir.Constant(_IVEC, mask) for mask in (low, [e + half for e in low])]
+            for r in (r for r in range(LANES) if r // half % 2 == 0):
+                pair = rows[r], rows[r + half]
+                rows[r], rows[r + half] = (builder.shuffle_vector(*pair, mask) for mask in masks)
+            half //= 2
+        for value, place in zip(rows, places(*args[:2]), strict=True):
+            builder.store(value, place, align=4)
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 4), generate
 
 
 @intrinsic

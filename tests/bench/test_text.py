@@ -73,7 +73,7 @@ ROWS = [
      "ours_threads": 1, "peer_threads": 2, "foreign_cores": 0.9, "code": "1"},
     {"what": "training", "rows": 64, "ours_ms": 40.0, "peer_ms": 90.0, "ratio": 2.25, "code": "1"},
     {"what": "first text", "rows": 1, "cold_seconds": 4.5, "cached_seconds": 0.1, "code": "1"},
-    {"what": "corpus", "corpus": "c.txt", "minutes": 15.0, "side": "memspan", "nats": 1.5,
+    {"what": "corpus", "corpus": "c.txt", "minutes": 15.0, "side": "memspan", "threads": 1, "nats": 1.5,
      "config": "2×256 lstm", "updates": 9000, "best": 8500, "epochs": 40.0, "code": "1"},
 ]  # fmt: skip
 
@@ -81,11 +81,19 @@ ROWS = [
 def test_the_page_says_every_row(tmp_path):
     path = write({"cores": 2}, ROWS, tmp_path)
     told = path.read_text(encoding="utf-8")
-    assert read(tmp_path) == ROWS
+    assert read(tmp_path, {"cores": 2}) == ROWS
     assert all(say(row) in told for row in ROWS)
     assert "**170,000 characters a second**" in told
     assert "Others used 0.9 cores" in told
+    assert "memspan on one core" in told
     assert json.loads((tmp_path / "text.json").read_text())["machine"] == {"cores": 2}
+
+
+def test_times_of_two_machines_do_not_mix(tmp_path):
+    write({"cores": 3}, ROWS, tmp_path)
+    with pytest.raises(ArgumentError, match="another machine"):
+        parse(["bench", "text", "--busy", "--out", str(tmp_path)]).run()
+    assert read(tmp_path, {"cores": 3}) == ROWS
 
 
 @pytest.mark.parametrize("flags", [["--minutes", "0"], ["--every", "0"], ["--side", "jax"]])

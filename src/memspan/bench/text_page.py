@@ -10,6 +10,7 @@ from typing import Any
 from memspan.bench.findings import as_text, write_whole
 from memspan.bench.text import Row
 from memspan.bench.timing import BUSY
+from memspan.errors import ArgumentError
 
 FILE, PAGE = "text.json", "text.md"
 COMMAND = "memspan bench text"
@@ -30,11 +31,23 @@ def write(machine: Mapping[str, Any], rows: Sequence[Row], folder: Path) -> Path
     return folder / PAGE
 
 
-def read(folder: Path) -> list[Row]:
-    """Return the rows a folder holds; none where there is no file."""
+def read(folder: Path, here: Mapping[str, Any]) -> list[Row]:
+    """Return the rows a folder holds; none where there is no file.
+
+    Raises:
+        ArgumentError: they were measured on another machine than the one described, or with other versions.
+    """
     path = folder / FILE
-    found: list[Row] = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
-    return found
+    if not path.exists():
+        return []
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if found["machine"] != dict(here):
+        raise ArgumentError(
+            f"{path} was measured on another machine or with other versions; times do not mix: "
+            "move it away, or choose another --out"
+        )
+    rows: list[Row] = found["rows"]
+    return rows
 
 
 def page(machine: Mapping[str, Any], rows: Sequence[Row]) -> str:
@@ -74,8 +87,9 @@ def _compile(row: Row) -> str:
 
 
 def _corpus(row: Row) -> str:
+    cores = "one core" if row["threads"] == 1 else f"{row['threads']} cores"
     return (
-        f"{row['corpus']}, {row['minutes']:g} minutes, {row['side']}, {row['config']}: "
+        f"{row['corpus']}, {row['minutes']:g} minutes, {row['side']} on {cores}, {row['config']}: "
         f"**{row['nats']:.4f} nats a character** on the last tenth as one stream, best of "
         f"{row['updates']:,} updates at {row['best']:,} ({row['epochs']:.1f} passes)."
     )

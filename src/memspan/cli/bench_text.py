@@ -57,10 +57,11 @@ class BenchText:
 
         if not self.busy:
             refuse_if_busy()
-        threads = self.threads or cores()
+        threads, here = self.threads or cores(), machine()
+        read(self.out, here)  # refuses before an hour is spent
         rows = self._timings(threads) if self.corpus is None else self._corpus(self.corpus, threads)
         new = {_key(row): row for row in rows}
-        write(machine(), list(({_key(row): row for row in read(self.out)} | new).values()), self.out)
+        write(here, list(({_key(row): row for row in read(self.out, here)} | new).values()), self.out)
         print(json.dumps(rows, indent=1, ensure_ascii=False) if self.json else "\n".join(map(say, rows)))
         return 0
 
@@ -83,7 +84,7 @@ class BenchText:
                 ours(run, threads) if side == "ours" else plain(run), run, self.minutes, self.every
             ):
                 if row["what"] == "corpus":
-                    rows.append(row)
+                    rows.append(row | {"threads": threads})
                 else:
                     print(f"{side} {row['updates']:>7,} updates {row['nats']:.4f} nats", file=sys.stderr)
         return rows

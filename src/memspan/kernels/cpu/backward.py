@@ -103,19 +103,42 @@ def add_from_above(j, n, t):
 
 
 @linked
-def back_through_product(j, n, dz):
-    """dh (+)= dz · W_hh, a slot at a time, so that its part of the panel stays in the first cache."""
+def ask_for_lines(at, end, count, stride):
+    """Ask for up to count lines a stride apart, short of an end. Return where the next one lies."""
+    end = min(end, at + count * stride)
+    while at < end:
+        prefetch_far(at)
+        at += stride
+    return at
+
+
+@linked
+def back_through_product(j, n, dz, h, record):
+    """dh (+)= dz · W_hh, a slot at a time, so that its part of the panel stays in the first cache.
+
+    Memory has nothing to do meanwhile: every tile asks for its share of what the next step reads, h and the
+    record there and the carried states of the step before it.
+    """
     K, width = units_of(j.H), 2 * LANES
-    for p in range((j.H + width - 1) // width):
+    panels = (j.H + width - 1) // width
+    tiles, states = panels * FROM_H, record - j.rows * j.lr + CARRIED[0] * VB
+    h_end, record_end, states_end = h + n * j.lh, record + n * j.lr, states + n * j.lr
+    h_lines, record_lines = j.lh // (64 * tiles) + 1, j.lr // (64 * tiles) + 1
+    for p in range(panels):
         for slot in range(FROM_H):
             w = j.panels_h + 4 * (p * FROM_H + slot) * K * width
             r = 0
             while r < n:
                 a, c = dz + r * j.lz + 4 * slot * K, j.dh + r * j.ld + 4 * p * width
                 if DIRECT or slot > 0:
-                    r += product_add_rows(n - r, a, j.lz, w, K, c, j.ld)
+                    m = product_add_rows(n - r, a, j.lz, w, K, c, j.ld)
                 else:
-                    r += product_set_rows(n - r, a, j.lz, w, K, c, j.ld)
+                    m = product_set_rows(n - r, a, j.lz, w, K, c, j.ld)
+                h = ask_for_lines(h, h_end, m * h_lines, 64)
+                record = ask_for_lines(record, record_end, m * record_lines, 64)
+                if STATES > 1:
+                    states = ask_for_lines(states, states_end, m * h_lines, SAVED * VB)
+                r += m
 
 
 @linked
@@ -184,7 +207,7 @@ def backward_chunk(j, t0, t1, n):
         if GATED:
             back_to_clocks(j, n, t)
         if t > 0 or j.d_state:
-            back_through_product(j, n, dz)
+            back_through_product(j, n, dz, h - step_h, record)
         if j.dx:
             back_to_input(j, n, t, dz)
         if j.d_table:

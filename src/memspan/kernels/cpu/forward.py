@@ -22,6 +22,20 @@ def add_strided(target, source, stride, count):
 
 
 @linked
+def pack_block(target, stride, source, count, units):
+    """Turn the rows of up to LANES units, count floats each, into columns; units past the last are zero."""
+    k = 0
+    while units == LANES and k + LANES <= count:
+        transpose(target + k * stride, stride, source + 4 * k, 4 * count)
+        k += LANES
+    while k < count:
+        for lane in range(LANES):
+            value = fload(source + 4 * (lane * count + k)) if lane < units else F(0.0)
+            fstore(target + k * stride + 4 * lane, value)
+        k += 1
+
+
+@linked
 def pack_gates(j, H, D):
     """Lay the weights out in panels for the forward product: [panel][k][slot][block][lane]."""
     width = BLOCKS * LANES
@@ -34,15 +48,10 @@ def pack_gates(j, H, D):
             weight = j.weight_hh if part == 0 else j.weight_ih
             stride = 4 * (high - low) * width
             for slot in range(low, high):
-                for lane in range(width):
-                    to = target + 4 * ((slot - low) * width + lane)
-                    if first + lane < H:
-                        source = weight + 4 * (GATE[slot] * H + first + lane) * count
-                        for k in range(count):
-                            fstore(to + k * stride, fload(source + 4 * k))
-                    else:
-                        for k in range(count):
-                            fstore(to + k * stride, F(0.0))
+                for block in range(0, width, LANES):
+                    source = weight + 4 * (GATE[slot] * H + first + block) * count
+                    to = target + 4 * ((slot - low) * width + block)
+                    pack_block(to, stride, source, count, min(LANES, H - first - block))
             target += stride * count
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from memspan.kernels.cpu.memory import LINE
 from memspan.kernels.cpu.spec import Spec
 
-BLOCKS_AHEAD = 6  # of a record: as long as memory takes to answer
 MARK = "# ---- the generated module continues from here ----\n"
 
 
@@ -187,12 +186,7 @@ def pointwise_backward(j, rows, h, new, past, record, dz):
             d, e, p = dh + r * ld + unit, ds + r * ld + unit, dz + r * lz + unit
             before, carried = vload(h + row), {_loads("old", spec.places)}
             saved, above, from_above = {_loads("at", range(spec.saved))}, vload(d), {above}
-{lines(12, _states_ahead(spec) + _candidates(spec) + _gradients(spec))}"""
-
-
-def _states_ahead(spec: Spec) -> list[str]:
-    """Ask for the carried states of a later block: lines so far apart no hardware foresees."""
-    return [f"prefetch(old + ({BLOCKS_AHEAD} * SAVED + {place}) * VB)" for place in spec.places]
+{lines(12, _candidates(spec) + _gradients(spec))}"""
 
 
 def _candidates(spec: Spec) -> list[str]:

@@ -6,6 +6,8 @@ Sizes count elements, addresses and strides bytes; an address of 0 means "not wa
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 FIELDS = (
@@ -41,6 +43,7 @@ def records(table: np.ndarray, fields: tuple[str, ...] = FIELDS) -> np.ndarray:
     return table.reshape(-1).view(job_of(fields))
 
 
+@functools.cache  # Numba looks a call's types up by the record: the same object is found at once
 def job_of(fields: tuple[str, ...]) -> np.dtype[np.void]:
     """Return the record of these fields."""
     return np.dtype([(name, np.int64) for name in fields])

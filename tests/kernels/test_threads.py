@@ -1,0 +1,67 @@
+"""Worker threads of the kernels: every share is done, and nothing is left behind when one fails."""
+
+import _thread
+import os
+import threading
+import time
+
+import pytest
+
+from memspan.kernels.cpu import threads
+
+
+def test_shares_are_done_side_by_side():
+    here = threading.Barrier(3)  # passed only if three threads are in it at once
+    done = []
+
+    def work(first, last):
+        here.wait(timeout=30)
+        done.append((first, last))
+
+    threads.run(work, [(0, 2), (2, 3), (3, 5)])
+    assert sorted(done) == [(0, 2), (2, 3), (3, 5)]
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_what_goes_wrong_is_raised_after_every_share_ended(bad):
+    ended = []
+
+    def work(first, last):
+        if first == bad:
+            raise ValueError(f"share {first}")
+        time.sleep(0.05)
+        ended.append(first)
+
+    with pytest.raises(ValueError, match=f"share {bad}"):
+        threads.run(work, [(0, 1), (1, 2)])
+    assert ended == [1 - bad]
+    threads.run(work, [(5, 6), (6, 7)])  # the thread lives on
+    assert sorted(ended) == [1 - bad, 5, 6]
+
+
+def test_an_interrupt_waits_for_the_threads_that_still_write():
+    ended = []
+
+    def work(first, last):
+        if first:
+            _thread.interrupt_main()
+            time.sleep(0.2)
+            ended.append(first)
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.run(work, [(0, 1), (1, 2)])
+    assert ended == [1]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_has_threads_of_its_own():
+    def work(first, last):
+        assert first < last
+
+    threads.run(work, [(0, 1), (1, 2)])
+    child = os.fork()
+    if child == 0:  # without threads of its own it waits for ever
+        threading.Timer(30, os._exit, (1,)).start()
+        threads.run(work, [(0, 1), (1, 2)])
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
