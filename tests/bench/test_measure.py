@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from memspan.bench import ceiling, kernels, peers, sides, timing
+from memspan.bench import apart, ceiling, kernels, peers, sides, timing
 from memspan.bench.kernels import COLUMNS, measure
 from memspan.bench.packs import pack_row, runs
 from memspan.bench.points import CELLS, FORWARD, Point
@@ -132,6 +132,13 @@ def test_a_busy_machine_is_refused(monkeypatch):
         timing.refuse_if_busy(0.0)
     monkeypatch.setattr(Watch, "foreign", lambda self: None)
     timing.refuse_if_busy(0.0)
+
+
+def test_torch_is_timed_in_a_process_of_its_own_too():
+    timed = apart.as_it_comes(Point("rnn", T=3, B=2, H=4, threads=1))
+    assert timed.ms > 0
+    assert timed.threads == 1
+    assert isinstance(apart.alone("memspan.bench.timing:keep_memory"), bool)  # False: not glibc
 
 
 class Told:

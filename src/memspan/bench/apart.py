@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from memspan.bench.points import CELLS, Point
+from memspan.bench.timing import Side, Timed, keep_memory, race
 from memspan.errors import MemspanError
 
 _CODE = """
@@ -62,9 +64,24 @@ def _centre_row() -> dict[str, Any]:
     from memspan.bench.kernels import measure
     from memspan.bench.sides import DENSE
 
+    keep_memory()
     if simd.LANES != 8:
         return {"note": "not measured: this processor's vectors do not hold 8 floats under AVX2"}
     return next(row for row in measure(Point("lstm", threads=1)) if row["peer"] == DENSE)
+
+
+def as_it_comes(point: Point) -> Timed:
+    """Return how fast ``torch.nn`` does a dense point in a process of its own, nothing told to its memory."""
+    return Timed(**alone("memspan.bench.apart:_torch_alone", dataclasses.asdict(point)))
+
+
+def _torch_alone(point: dict[str, Any]) -> dict[str, Any]:
+    from memspan.bench.sides import DENSE, Problem, torch_side
+
+    there = Point(**point)
+    call = torch_side(Problem.at(there), DENSE)
+    timed = race([Side(DENSE, n, call) for n in range(1, there.threads + 1)])[DENSE]
+    return dataclasses.asdict(timed)
 
 
 def compiling() -> dict[str, Any]:
@@ -110,8 +127,6 @@ def _peak(T: int, B: int, H: int) -> dict[str, Any]:
 
 def _slim(problem: Any, T: int) -> Any:
     """Return the problem with a longer input, without gradients for every step."""
-    import dataclasses
-
     import torch
 
     return dataclasses.replace(problem, x=torch.randn(1, T, problem.point.B, 1), above=problem.above[:, -1:])

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from memspan.bench import ceiling, peers, sides
+from memspan.bench.apart import as_it_comes
 from memspan.bench.points import TRAINING, Point
 from memspan.bench.sides import TOLERANCE, Problem
 from memspan.bench.timing import QUICK, Effort, Side, Timed, Watch, race
@@ -50,11 +51,14 @@ def measure(point: Point, effort: Effort | None = None) -> list[Row]:
     if not facts["equal"]:
         note = f"not timed: differs from torch.nn by {error:.1e}, allowed {TOLERANCE:.0e}"
         return [_row(problem, peer, facts | {"note": note}) for peer in sides.peers_of(point)]
-    runners, notes = _runners(problem)
-    timed = race(runners, effort)
+    timed = race(_runners(problem), effort)
     facts["foreign_cores"] = watch.foreign()
     mine = timed.pop(OURS)
     facts |= _speed(problem, mine)
+    others, notes = peers.others(problem) if point.central else ([], {})
+    timed |= race(others, effort)  # afterwards: jax's threads would disturb ours and torch's
+    if point.central:
+        timed[sides.FRESH] = as_it_comes(point)
     met = [
         _against(problem, mine, peer, t, facts | {"note": notes.get(peer, "")}) for peer, t in timed.items()
     ]
@@ -62,17 +66,14 @@ def measure(point: Point, effort: Effort | None = None) -> list[Row]:
     return met + missing
 
 
-def _runners(problem: Problem) -> tuple[list[Side], dict[str, str]]:
-    """Return every side at this point, torch in each of its thread modes, and the notes on other peers."""
+def _runners(problem: Problem) -> list[Side]:
+    """Return our side and torch's, in each of its thread modes."""
     point = problem.point
     runners = [Side(OURS, point.threads, sides.ours(problem))]
     for peer in sides.peers_of(point):
         call = sides.torch_side(problem, peer)
         runners += [Side(peer, n, call) for n in range(1, point.threads + 1)]
-    if not point.central:
-        return runners, {}
-    other, notes = peers.others(problem)
-    return runners + other, notes
+    return runners
 
 
 def _speed(problem: Problem, mine: Timed) -> Row:

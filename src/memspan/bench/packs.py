@@ -6,6 +6,7 @@ above both hands the pack's own update in, and what is timed is the code that tr
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from memspan.bench.apart import alone
 from memspan.bench.timing import Effort, Side, Watch, race
 from memspan.config import Recipe, RunConfig
 from memspan.errors import MemspanError
@@ -51,11 +53,21 @@ def pack_row(
     sides += [Side("plain", n, lambda: plain(next(steps))) for n in range(1, threads + 1)]
     timed = race(sides, effort)
     mine, theirs = timed["ours"].ms, timed["plain"].ms
+    shape = len(configs), configs[0].task.length  # type: ignore[attr-defined]
+    fresh = alone("memspan.bench.packs:as_it_comes", *shape, threads, dataclasses.astuple(effort))
     return {
         "replicas": len(configs), "threads": threads, "ours_ms": round(mine, 2), "peer_ms": round(theirs, 2),
         "ratio": round(theirs / mine, 2), "peer_threads": timed["plain"].threads, "equal": True,
+        "fresh_ms": round(fresh, 2), "fresh_ratio": round(fresh / mine, 2),
         "foreign_cores": watch.foreign(),
     }  # fmt: skip
+
+
+def as_it_comes(replicas: int, length: int, threads: int, effort: Sequence[Any]) -> float:
+    """Return the milliseconds of torch's side in a process whose memory is as it comes."""
+    steps, plain = itertools.count(1), InARow(runs(replicas, length))
+    sides = [Side("plain", n, lambda: plain(next(steps))) for n in range(1, threads + 1)]
+    return race(sides, Effort(*effort))["plain"].ms
 
 
 def _check(update: Update, plain: InARow) -> None:

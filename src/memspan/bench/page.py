@@ -19,7 +19,10 @@ HOW = """\
 float32, one input feature, medians in milliseconds. A training step is forward, backward and every weight's
 gradient, fed by a gradient into the last state; *forward* keeps nothing for a backward pass. Before a point
 is timed its outputs and gradients must equal those of `torch.nn`. The sides take turns in one process, each
-in its best thread mode up to the row's threads, with denormals flushed for all. *Ceiling*: the fastest
+in its best thread mode up to the row's threads, with denormals flushed for all, and the C library keeps what
+the process frees: torch's large blocks would else be given back and fault in again at every call, which takes
+half of `nn.LSTM`'s time. *As it comes*: `torch.nn` in a process of its own without that, as most programs
+have it. *Ceiling*: the fastest
 128×128×512 float32 product of the same run (our microkernel, `torch.mm`, oneDNN), all threads busy; only the
 recurrent products count as operations, 3·2·T·B·G·H² a training step, and of ragged rows only the true steps.
 Ragged lengths are uniform on 10 … 100; sequences are packed beforehand, in torch's favour. More in
@@ -112,7 +115,8 @@ def _pack(it: Mapping[str, Any]) -> str:
     return (
         f"A pack of {it['replicas']} LSTMs at the centre, one update with data, read-out, clipping and "
         f"RMSProp, {it['threads']} threads: {it['ours_ms']} ms, {it['replicas']} `nn.LSTM` one after the "
-        f"other {it['peer_ms']} ms, **{it['ratio']}×**."
+        f"other {it['peer_ms']} ms, **{it['ratio']}×**; with memory as it comes {it['fresh_ms']} ms, "
+        f"{it['fresh_ratio']}×."
     )
 
 

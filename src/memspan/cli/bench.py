@@ -107,10 +107,11 @@ class BenchKernels:
     ) -> list[dict[str, Any]]:
         """Measure, and file every result at once; return the new rows."""
         from memspan.bench.kernels import KEY, bench
-        from memspan.bench.timing import refuse_if_busy
+        from memspan.bench.timing import keep_memory, refuse_if_busy
 
         if not self.busy:
             refuse_if_busy()
+        keep_memory()
         made: list[dict[str, Any]] = []
         with _keeping(self.ledger, found) as keep:
             found.write(self.out)

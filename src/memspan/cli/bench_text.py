@@ -67,8 +67,9 @@ class BenchText:
 
     def _timings(self, threads: int) -> list[dict[str, Any]]:
         from memspan.bench.text import bench
-        from memspan.bench.timing import QUICK
+        from memspan.bench.timing import QUICK, keep_memory
 
+        keep_memory()
         return bench(update_of, threads, QUICK if self.quick else None)
 
     def _corpus(self, corpus: Path, threads: int) -> list[dict[str, Any]]:
