@@ -2,6 +2,8 @@
 
 import _thread
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -53,15 +55,20 @@ def test_an_interrupt_waits_for_the_threads_that_still_write():
     assert ended == [1]
 
 
+FORKS = """
+import os, threading
+from memspan.kernels.cpu import threads
+work = lambda first, last: None
+threads.run(work, [(0, 1), (1, 2)])
+child = os.fork()
+threading.Timer(30, os._exit, (1,)).start()  # without threads of its own the child waits for ever
+threads.run(work, [(0, 1), (1, 2)])
+if child:
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+os._exit(0)
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_process_has_threads_of_its_own():
-    def work(first, last):
-        assert first < last
-
-    threads.run(work, [(0, 1), (1, 2)])
-    child = os.fork()
-    if child == 0:  # without threads of its own it waits for ever
-        threading.Timer(30, os._exit, (1,)).start()
-        threads.run(work, [(0, 1), (1, 2)])
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    subprocess.run([sys.executable, "-c", FORKS], check=True, timeout=60)
