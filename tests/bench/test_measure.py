@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
-from memspan.bench import apart, ceiling, kernels, peers, sides, timing
+from memspan.bench import ceiling, kernels, peers, sides, timing
 from memspan.bench.kernels import COLUMNS, measure
 from memspan.bench.packs import pack_row, runs
 from memspan.bench.points import CELLS, FORWARD, Point
+from memspan.bench.process import alone
 from memspan.bench.sides import Problem
 from memspan.bench.timing import Effort, Side, Watch, race
 from memspan.errors import MemspanError
@@ -135,10 +136,10 @@ def test_a_busy_machine_is_refused(monkeypatch):
 
 
 def test_torch_is_timed_in_a_process_of_its_own_too():
-    timed = apart.as_it_comes(Point("rnn", T=3, B=2, H=4, threads=1))
+    timed = peers.as_it_comes(Point("rnn", T=3, B=2, H=4, threads=1))
     assert timed.ms > 0
     assert timed.threads == 1
-    assert isinstance(apart.alone("memspan.bench.timing:keep_memory"), bool)  # False: not glibc
+    assert isinstance(alone("memspan.bench.timing:keep_memory"), bool)  # False: not glibc
 
 
 class Told:

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from memspan.bench.points import CELLS, Point
-from memspan.bench.timing import Side, Timed, keep_memory, race
-from memspan.errors import MemspanError
-
-_CODE = """
-import importlib, json, sys
-module, name = sys.argv[1].split(":")
-print(json.dumps(getattr(importlib.import_module(module), name)(*json.loads(sys.argv[2]))))
-"""
+from memspan.bench.process import alone
+from memspan.bench.timing import keep_memory
 
 _AVX2_FEATURES = (
     "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+avx,+avx2,+fma,+bmi,+bmi2,+f16c,+lzcnt,+movbe"
@@ -33,25 +23,6 @@ AVX2 = {
     "MKL_ENABLE_INSTRUCTIONS": "AVX2",
 }
 """The environment that holds both sides to AVX2; the name alone would leave Numba the host's features."""
-
-
-def alone(function: str, *arguments: Any, **environment: str) -> Any:
-    """Run a function in a fresh interpreter and return what it returned.
-
-    Args:
-        function: ``"module:name"``; arguments and result travel as JSON.
-        environment: variables of that process.
-
-    Raises:
-        MemspanError: it failed; the message is its last line.
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", _CODE, function, json.dumps(arguments)],
-        capture_output=True, text=True, env={**os.environ, **environment}, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise MemspanError(f"{function} failed in its own process: {done.stderr.strip().splitlines()[-1]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def avx2() -> dict[str, Any]:
@@ -68,20 +39,6 @@ def _centre_row() -> dict[str, Any]:
     if simd.LANES != 8:
         return {"note": "not measured: this processor's vectors do not hold 8 floats under AVX2"}
     return next(row for row in measure(Point("lstm", threads=1)) if row["peer"] == DENSE)
-
-
-def as_it_comes(point: Point) -> Timed:
-    """Return how fast ``torch.nn`` does a dense point in a process of its own, nothing told to its memory."""
-    return Timed(**alone("memspan.bench.apart:_torch_alone", dataclasses.asdict(point)))
-
-
-def _torch_alone(point: dict[str, Any]) -> dict[str, Any]:
-    from memspan.bench.sides import DENSE, Problem, torch_side
-
-    there = Point(**point)
-    call = torch_side(Problem.at(there), DENSE)
-    timed = race([Side(DENSE, n, call) for n in range(1, there.threads + 1)])[DENSE]
-    return dataclasses.asdict(timed)
 
 
 def compiling() -> dict[str, Any]:

@@ -51,11 +51,8 @@ class Findings:
             found = cls(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             raise ArgumentError(f"{path}: memspan bench kernels did not write this; move it away") from None
-        if not drawing and dict(found.machine) != machine():
-            raise ArgumentError(
-                f"{path} was measured on another machine or with other versions; times do not mix: "
-                "move it away, or choose another --out"
-            )
+        if not drawing:
+            refuse_another_machine(path, found.machine)
         return found
 
     def holds(self, point: Point) -> bool:
@@ -94,6 +91,19 @@ def write_whole(folder: Path, name: str, text: str) -> None:
         raise OutputError(
             f"--out {folder}: cannot be written ({error.strerror}); choose another folder"
         ) from None
+
+
+def refuse_another_machine(path: Path, measured: Mapping[str, Any]) -> None:
+    """Refuse to add to what was not measured here.
+
+    Raises:
+        ArgumentError: the machine that measured it is another than this, or its versions are.
+    """
+    if dict(measured) != machine():
+        raise ArgumentError(
+            f"{path} was measured on another machine or with other versions; times do not mix: "
+            "move it away, or choose another --out"
+        )
 
 
 def as_text(page: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from memspan.bench import ceiling, peers, sides
-from memspan.bench.apart import as_it_comes
 from memspan.bench.points import TRAINING, Point
 from memspan.bench.sides import TOLERANCE, Problem
 from memspan.bench.timing import QUICK, Effort, Side, Timed, Watch, race
@@ -58,7 +57,7 @@ def measure(point: Point, effort: Effort | None = None) -> list[Row]:
     others, notes = peers.others(problem) if point.central else ([], {})
     timed |= race(others, effort)  # afterwards: jax's threads would disturb ours and torch's
     if point.central:
-        timed[sides.FRESH] = as_it_comes(point)
+        timed[sides.FRESH] = peers.as_it_comes(point, effort)
     met = [
         _against(problem, mine, peer, t, facts | {"note": notes.get(peer, "")}) for peer, t in timed.items()
     ]

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from memspan.bench.apart import alone
+from memspan.bench.process import alone
 from memspan.bench.timing import Effort, Side, Watch, race
 from memspan.config import Recipe, RunConfig
 from memspan.errors import MemspanError

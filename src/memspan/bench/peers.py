@@ -1,14 +1,18 @@
-"""Other peers, at the centre only: the reference loop, torchrecurrent, and jax's scan."""
+"""Other peers, at the centre only: the reference loop, torchrecurrent, jax's scan, and torch as it comes."""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from memspan.bench.sides import Call, Problem, Results, ours
-from memspan.bench.timing import Side
+from memspan.bench.points import Point
+from memspan.bench.process import alone
+from memspan.bench.sides import DENSE, Call, Problem, Results, ours, torch_side
+from memspan.bench.timing import Effort, Side, Timed, race
 from memspan.machine import cores
 
 REFERENCE, TORCHRECURRENT, JAX = "reference loop", "torchrecurrent", "jax"
@@ -31,6 +35,19 @@ def others(problem: Problem) -> tuple[list[Side], dict[str, str]]:
     elif _installed(JAX, notes):
         sides.append(Side(JAX, problem.point.threads, jax_side(problem)))
     return sides, notes
+
+
+def as_it_comes(point: Point, effort: Effort | None = None) -> Timed:
+    """Return how fast ``torch.nn`` does a dense point in a process of its own, nothing told to its memory."""
+    asked = None if effort is None else dataclasses.astuple(effort)
+    return Timed(**alone("memspan.bench.peers:_torch_alone", dataclasses.asdict(point), asked))
+
+
+def _torch_alone(point: dict[str, Any], effort: Sequence[Any] | None) -> dict[str, Any]:
+    there = Point(**point)
+    call = torch_side(Problem.at(there), DENSE)
+    sides = [Side(DENSE, n, call) for n in range(1, there.threads + 1)]
+    return dataclasses.asdict(race(sides, Effort(*effort) if effort else None)[DENSE])
 
 
 def _installed(module: str, notes: dict[str, str]) -> bool:

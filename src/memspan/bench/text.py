@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from memspan.bench.apart import alone
 from memspan.bench.packs import LOSS_TOLERANCE, Update
+from memspan.bench.process import alone
 from memspan.bench.sides import TOLERANCE
 from memspan.bench.timing import Effort, Side, Timed, Watch, race
 from memspan.config import RunConfig

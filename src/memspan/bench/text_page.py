@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from memspan.bench.findings import as_text, write_whole
+from memspan.bench.findings import as_text, refuse_another_machine, write_whole
 from memspan.bench.text import Row
 from memspan.bench.timing import BUSY
-from memspan.errors import ArgumentError
 
 FILE, PAGE = "text.json", "text.md"
 COMMAND = "memspan bench text"
@@ -31,21 +30,17 @@ def write(machine: Mapping[str, Any], rows: Sequence[Row], folder: Path) -> Path
     return folder / PAGE
 
 
-def read(folder: Path, here: Mapping[str, Any]) -> list[Row]:
+def read(folder: Path) -> list[Row]:
     """Return the rows a folder holds; none where there is no file.
 
     Raises:
-        ArgumentError: they were measured on another machine than the one described, or with other versions.
+        ArgumentError: they were measured on another machine, or with other versions.
     """
     path = folder / FILE
     if not path.exists():
         return []
     found = json.loads(path.read_text(encoding="utf-8"))
-    if found["machine"] != dict(here):
-        raise ArgumentError(
-            f"{path} was measured on another machine or with other versions; times do not mix: "
-            "move it away, or choose another --out"
-        )
+    refuse_another_machine(path, found["machine"])
     rows: list[Row] = found["rows"]
     return rows
 

@@ -122,9 +122,9 @@ def _suited(taken: dict[Side, list[float]]) -> dict[Side, list[float]]:
 def keep_memory() -> bool:
     """Have the C library keep what this process frees, for good; return whether it can.
 
-    glibc gives large blocks back to the system, and the faults of fresh ones took half of the time of
-    ``nn.LSTM`` at T = 100, B = H = 128 (44 and 22 ms on one machine). Whether it does depends on the sizes
-    freed before, so that without this a side's time would depend on what was measured earlier.
+    glibc gives large blocks back to the system, and the page faults of fresh ones are a good part of the time
+    of ``nn.LSTM``. Whether it does depends on the sizes freed before, so that without this a side's time
+    would depend on what was measured earlier.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     return mallopt is not None and bool(mallopt(_MMAP_MAX, 0) and mallopt(_TRIM_ABOVE, 2**31 - 1))

@@ -57,11 +57,11 @@ class BenchText:
 
         if not self.busy:
             refuse_if_busy()
-        threads, here = self.threads or cores(), machine()
-        read(self.out, here)  # refuses before an hour is spent
+        threads = self.threads or cores()
+        read(self.out)  # refuses before an hour is spent
         rows = self._timings(threads) if self.corpus is None else self._corpus(self.corpus, threads)
         new = {_key(row): row for row in rows}
-        write(here, list(({_key(row): row for row in read(self.out, here)} | new).values()), self.out)
+        write(machine(), list(({_key(row): row for row in read(self.out)} | new).values()), self.out)
         print(json.dumps(rows, indent=1, ensure_ascii=False) if self.json else "\n".join(map(say, rows)))
         return 0
 

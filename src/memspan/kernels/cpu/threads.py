@@ -79,8 +79,8 @@ def torch_held() -> Iterator[None]:
 class _Workers:
     """Threads that wait for shares of work; a process that forked starts its own.
 
-    A share costs a tenth of what it costs through ``concurrent.futures`` (6 and 60 µs on one machine), which
-    matters beside kernels of a millisecond.
+    A share costs a few microseconds, a fraction of what it costs through ``concurrent.futures``: that matters
+    beside kernels of a millisecond.
     """
 
     def __init__(self) -> None:
