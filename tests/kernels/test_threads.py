@@ -2,6 +2,7 @@
 
 import _thread
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -41,6 +42,15 @@ def test_what_goes_wrong_is_raised_after_every_share_ended(bad):
     assert sorted(ended) == [1 - bad, 5, 6]
 
 
+@pytest.fixture
+def interruptible():
+    """Python's own handler of Ctrl-C: a shell starts what runs in its background without one."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_waits_for_the_threads_that_still_write():
     ended = []
 
