@@ -9,7 +9,7 @@ import tyro
 
 from memspan.cli.options import SweepOptions
 from memspan.cli.train import open_ledger, train_missing
-from memspan.errors import OutputError
+from memspan.errors import ArgumentError, OutputError
 
 
 @dataclass(frozen=True)
@@ -18,15 +18,20 @@ class Leaderboard:
 
     page: Path = Path("docs/leaderboard.md")
     """File that is written."""
+    tasks: tuple[str, ...] = ()
+    """Columns whose missing runs are trained; all of them if none is named."""
     stored: bool = False
     """Train nothing; what is not stored stays a dash."""
     options: tyro.conf.OmitArgPrefixes[SweepOptions] = field(default_factory=SweepOptions)
 
     def run(self) -> int:
         """Train what is missing, write the page, and name it on stdout."""
-        from memspan.study.leaderboard import board_searches
+        from memspan.study.leaderboard import TASKS, board_searches
 
-        searches = list(board_searches().values())
+        if foreign := [task for task in self.tasks if task not in TASKS]:
+            raise ArgumentError(f"--tasks {' '.join(foreign)}: the columns are {', '.join(TASKS)}")
+        wanted = self.tasks or tuple(TASKS)
+        searches = [search for (_, task), search in board_searches().items() if task in wanted]
         if self.options.dry_run:
             from memspan.cli.span import print_course
 

@@ -17,6 +17,7 @@ from memspan.tasks.task import Batch
 
 SHOWN, ROWS, PIECE = 1_000_000, 128, 10_000
 MARKS = (10_000, 100_000, SHOWN)
+"""Digits after which a network is asked for the first."""
 
 
 def of_run(run: RunConfig, state: bytes) -> dict[str, float]:

@@ -24,8 +24,8 @@ HEAD = """# Leaderboard
 How long a recurrent network remembers: *span50*, the longest sequences that at least half of the seeds solve
 together with every shorter length asked, with its 95% bootstrap interval over seeds; behind the dot *span90*,
 for nine tenths (with ten seeds, nine of ten is a share between 0.60 and 0.98). Every row has {hidden} units,
-batches of {batch} and {steps} steps. Rows that were told something do not share a rank with those that were
-not. ≥: solved at the longest length asked ({longest}). A dash: not yet run.
+batches of {batch}, and a task's number of steps: {steps}. Rows that were told something do not share a rank
+with those that were not. ≥: solved at the longest length asked ({longest}). A dash: not yet run.
 
 This page is written by `memspan leaderboard`; do not edit it. How a span is found: [span.md](span.md).
 """
@@ -45,8 +45,9 @@ def stored_board(ledger: Ledger) -> Board:
 def leaderboard_page(board: Board, ledger: Ledger) -> str:
     """Return the page as Markdown."""
     usual = ROWS["LSTM"]
-    longest = ", ".join(f"{task} {high}" for task, (_, high) in TASKS.items())
-    parts = [HEAD.format(hidden=usual.hidden, batch=usual.batch, steps=usual.steps, longest=longest)]
+    longest = ", ".join(f"{name} {task.longest}" for name, task in TASKS.items())
+    steps = ", ".join(f"{name} {task.steps:,}" for name, task in TASKS.items())
+    parts = [HEAD.format(hidden=usual.hidden, batch=usual.batch, steps=steps, longest=longest)]
     by_told = sorted(ROWS, key=lambda name: list(KNOWN).index(told(ROWS[name])))
     for known, names in groupby(by_told, key=lambda name: told(ROWS[name])):
         parts.append(f"## {KNOWN[known]}\n\n{_table(board, list(names))}")

@@ -10,7 +10,7 @@ from typing import get_args
 from memspan.config import Recipe
 from memspan.errors import LedgerError
 from memspan.ledger import RunRecord
-from memspan.probes import PROBES
+from memspan.probes import PROBES, streaming
 from memspan.report.claims import CLAIMS
 from memspan.report.claims.events import KEPT, digits, score
 from memspan.report.claims.palindromes import LOW, RNN_CANNOT, accurate, dip_rate
@@ -139,8 +139,6 @@ CLOCK_GROUPS = {
     "flagged": (clocks.LSTM, clocks.CHRONO, clocks.GRU),
 }
 """What a token calls some networks → their names."""
-STREAMED = (10_000, 100_000, 1_000_000)
-"""Digits after which a network that reads without a break is asked for the first."""
 
 
 def sensor_tokens(records: Records) -> dict[str, str | None]:
@@ -188,7 +186,7 @@ def clock_tokens(records: Records) -> dict[str, str | None]:
 def streaming_tokens(measurements: Measurements) -> dict[str, str | None]:
     """Return the share of rows that recall the first digit after so many, ``recalled_1000000``."""
     asked = [m.values for m in measurements if m.config.get("probe") == "streaming"]
-    names = [f"recalled_{digits}" for digits in STREAMED]
+    names = [f"recalled_{digits}" for digits in streaming.MARKS]
     return {
         name: estimate(bootstrap_interval([answer[name] for answer in asked])) if asked else None
         for name in names

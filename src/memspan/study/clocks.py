@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -34,15 +34,25 @@ NETWORKS: Mapping[str, Mapping[str, Any]] = {
 """Name → the fields in which the recipes differ; where nothing is said, periods reach to 4T."""
 LENGTHS = (100, 1000)
 LONG, LONGEST = 10_000, 100_000
-UPDATES = {LONG: 750, LONGEST: 1000}
-"""Length → updates in place of 1,500; a clock that is told needs 300 to 600 at T = 100 and 1,000."""
-SHORTEST = {LONG: 16.0, LONGEST: 8.0}
-"""Length → the shortest period in place of 2 steps, so that few units are open at a time."""
-SOONER = {LONG: 300, LONGEST: 250}
-"""Length → updates after which a gate's rate falls; at a high one, clocks that solved it are thrown back.
 
-Both were chosen for the told clock, on the seeds that are shown.
-"""
+
+@dataclass(frozen=True)
+class Longer:
+    """What is other where palindromes are long.
+
+    Args:
+        updates: in place of 1,500; a clock that is told needs 300 to 600 at T = 100 and 1,000.
+        shortest: period in place of 2 steps, so that few units are open at a time.
+        settles: updates after which a gate's rate falls; a high one throws back clocks that solved it.
+    """
+
+    updates: int
+    shortest: float
+    settles: int
+
+
+LONGER = {LONG: Longer(750, 16.0, 300), LONGEST: Longer(1000, 8.0, 250)}
+"""Chosen for the told clock, on the seeds that are shown."""
 SEEDS = range(5)
 
 DIGITS = Recipe(
@@ -108,11 +118,11 @@ def clocks_longest(seeds: Iterable[int] = range(3)) -> Experiment:
 def palindrome(name: str, length: int, seed: int, **recipe: Any) -> RunConfig:
     """Return one network's run at one length."""
     fields = {"clock_high": 4.0 * length, **NETWORKS[name]}
-    if length in UPDATES:
-        fields = {"clock_low": SHORTEST[length], "steps": UPDATES[length], **fields}
+    if longer := LONGER.get(length):
+        fields = {"clock_low": longer.shortest, "steps": longer.updates, **fields}
         if fields["cell"] == PHASED["cell"]:
-            fields["lr_decay_steps"] = SOONER[length]
-    return RunConfig(Palindrome(length), dataclasses.replace(DIGITS, **fields | recipe), seed)
+            fields["lr_decay_steps"] = longer.settles
+    return RunConfig(Palindrome(length), replace(DIGITS, **fields | recipe), seed)
 
 
 def planted(
@@ -129,4 +139,4 @@ def _planted(cycles: int, delta: float, seed: int, **recipe: Any) -> RunConfig:
     """Return the run of one unit; its first opening peaks at time 0, as the planted one does."""
     start = round(PERIOD * (1 + delta), 6)
     task = PlantedPeriod(cycles, PERIOD, shift=-RATIO * PERIOD / 2, open_ratio=RATIO)
-    return RunConfig(task, dataclasses.replace(PLANTED, clock_low=start, clock_high=start, **recipe), seed)
+    return RunConfig(task, replace(PLANTED, clock_low=start, clock_high=start, **recipe), seed)
