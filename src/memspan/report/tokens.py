@@ -110,7 +110,13 @@ def palindrome_tokens(records: Records) -> dict[str, str | None]:
     }
 
 
-RECIPE_NAMES = {"lstm": "LSTM", "rnn": "RNN", "latch": "RNN that latches"}
+RECIPE_NAMES = {
+    "lstm": "LSTM",
+    "untold": "LSTM, T not told",
+    "rnn": "RNN",
+    "numbers": "RNN, digits as numbers",
+    "latch": "RNN that latches",
+}
 """What a token calls a recipe → its name."""
 
 
