@@ -23,12 +23,17 @@ HEAD = """# Leaderboard
 
 How long a recurrent network remembers: *span50*, the longest sequences that at least half of the seeds solve
 together with every shorter length asked, with its 95% bootstrap interval over seeds; behind the dot *span90*,
-for nine tenths (with ten seeds, nine of ten is a share between 0.60 and 0.98). Every row has {hidden} units,
-batches of {batch}, and a task's number of steps: {steps}. Rows that were told something do not share a rank
-with those that were not. ≥: solved at the longest length asked ({longest}). A dash: not yet run.
+for nine tenths (with ten seeds, nine of ten is a share between 0.60 and 0.98). Rows that were told something
+do not share a rank with those that were not. A dash: not yet run.
+
+Every row has {hidden} units and batches of {batch}. Steps: {steps}.
+A span with ≥ was solved at the longest length asked: {longest}.
 
 This page is written by `memspan leaderboard`; do not edit it. How a span is found: [span.md](span.md).
 """
+COUNTED = (
+    "A run that two slices share is counted in both. Minutes are of one core; other work made many longer."
+)
 KNOWN = {
     "nothing": "Told nothing",
     "T": "Told the length T",
@@ -51,7 +56,7 @@ def leaderboard_page(board: Board, ledger: Ledger) -> str:
     by_told = sorted(ROWS, key=lambda name: list(KNOWN).index(told(ROWS[name])))
     for known, names in groupby(by_told, key=lambda name: told(ROWS[name])):
         parts.append(f"## {KNOWN[known]}\n\n{_table(board, list(names))}")
-    parts.append(f"## What the runs cost\n\n{_slices(ledger)}")
+    parts.append(f"## What the runs cost\n\n{_slices(board, ledger)}")
     return "\n".join(parts)
 
 
@@ -78,13 +83,18 @@ def _place(span: Span | None) -> str:
     return f"{least}{known.value:g}{interval} · {span.span90.value:g}"
 
 
-def _slices(ledger: Ledger) -> str:
-    """Return a table of slices: runs stored and wanted, their operations and their minutes of training."""
+def _slices(board: Board, ledger: Ledger) -> str:
+    """Return a table of slices: runs stored and wanted, their operations and their minutes of training.
+
+    How many runs this page wants depends on their answers: as many as there are.
+    """
     lines = [_line("slice", "runs", "wanted", "operations", "minutes"), _line(*["---"] * 5)]
-    for name in SLICES:
-        runs = EXPERIMENTS[name].runs
-        lines.append(_line(name, *_cost(runs, ledger)))
-    return "\n".join(lines) + "\n\nA run that two slices share is counted in both.\n"
+    lines += [_line(name, *_cost(EXPERIMENTS[name].runs, ledger)) for name in SLICES]
+    found = [span for span in board.values() if span]
+    runs = str(sum(len(span.runs) for span in found))
+    work, seconds = sum(span.operations for span in found), sum(span.seconds for span in found)
+    lines.append(_line("this page", runs, runs, f"{work:.1e}", f"{seconds / 60:.0f}"))
+    return "\n".join(lines) + f"\n\n{COUNTED}\n"
 
 
 def _cost(runs: Iterable[RunConfig], ledger: Ledger) -> tuple[str, ...]:
