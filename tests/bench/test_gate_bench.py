@@ -23,6 +23,8 @@ def made_up():
             "ms": ms(r),
             "us_per_step": ms(r),
             "ratio": ms(r) / sides[OPEN](r),
+            "ratio_low": 0.9 * ms(r) / sides[OPEN](r),
+            "ratio_high": 1.1 * ms(r) / sides[OPEN](r),
             "threads": 2,
             "side_threads": 2,
         }
@@ -50,6 +52,7 @@ def test_the_page_has_a_line_of_each_kernel_and_every_row(tmp_path):
     assert set(lines) == {OPEN, ALL, PLAIN}
     assert len(lines[OPEN].get_xdata()) == len(gate.SHARES)
     assert page(MACHINE, rows).count(f"| {OPEN} |") == 2 * len(gate.SHARES)
+    assert "| 70 [63, 77] |" in page(MACHINE, rows)  # no gate at 1% open
     newer = [row | {"ms": 1.0} for row in rows[:1]]
     assert merged(MACHINE, newer, tmp_path)[0]["ms"] == 1.0
     assert len(merged(MACHINE, newer, tmp_path)) == len(rows)

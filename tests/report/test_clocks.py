@@ -1,5 +1,7 @@
 """c21, c23, c38 and their figures: from measurements, made up or of few cases."""
 
+from types import MappingProxyType
+
 import numpy as np
 import pytest
 import torch
@@ -108,7 +110,7 @@ def test_the_trained_unit_is_a_gated_cell_that_adds():
 SHARES = (0.01, 0.05, 0.1, 0.5, 1.0)
 
 
-def timed(machine="here", equal=True, threads=2, **sides):
+def timed(machine="here", equal=True, threads=2, more=MappingProxyType({}), **sides):
     """Rows of ``memspan bench gate``: µs a step of each side, or a function of the share."""
     rows = []
     for what in ("training", "forward"):
@@ -116,7 +118,7 @@ def timed(machine="here", equal=True, threads=2, **sides):
             for side, us in sides.items():
                 config = {"bench": "gate", "what": what, "share": share, "side": side.replace("_", " ")}
                 config["threads"] = threads
-                values = {"us_per_step": us(share) if callable(us) else us, "equal": equal}
+                values = {"us_per_step": us(share) if callable(us) else us, "equal": equal, **more}
                 rows.append(Measurement(config, values, {"name": machine}))
     return rows
 
@@ -129,6 +131,10 @@ def test_c21_is_judged_by_timings_of_one_machine():
     assert verdict.n == 10
     assert "9.1 and 9.1 at 5% open" in verdict.detail
     assert CLAIMS["c21"].told(verdict) == "9.1 times faster in training at 5% open"
+    sure = timed(open_units_only=10.0, no_gate=20.0, more={"ratio_low": 1.9, "ratio_high": 2.2})
+    verdict = CLAIMS["c21"].verdict([], sure)
+    assert (verdict.low, verdict.high) == (1.9, 2.2)
+    assert CLAIMS["c21"].told(verdict).endswith("at 5% open; 95% interval [1.9, 2.2]")
     slower = timed("there", open_units_only=200.0, no_gate=100.0)
     assert CLAIMS["c21"].verdict([], [*saving, *slower]).word is Word.FAILS  # the latest machine counts
     one = timed(threads=1, open_units_only=10.0, no_gate=20.0)

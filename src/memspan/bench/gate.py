@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from memspan.bench.kernels import Row
 from memspan.bench.sides import TOLERANCE
-from memspan.bench.timing import QUICK, Effort, Side, Watch, race
+from memspan.bench.timing import QUICK, Effort, Side, Timed, Watch, race, ratio_interval
 from memspan.cells.lstm.equations import LSTM
 from memspan.cells.time_gate.curve import openness, phase
 from memspan.cells.time_gate.equations import TimeGate
@@ -201,20 +201,26 @@ def measure(point: GatePoint, quick: bool = False) -> list[Row]:
         for name, call in sides.items()
         for n in (range(1, point.threads + 1) if name in (LOOP, TORCH) else (point.threads,))
     ]
-    timed = race(runners, QUICK if quick else Effort(3.0, 3, 15))
+    timed = race(runners, QUICK if quick else Effort(3.0, 7, 15))
     facts["foreign_cores"] = watch.foreign()
-    mine = timed[OPEN].ms
-    return [
-        _row(facts | {"ms": t.ms, "ratio": t.ms / mine, "calls": t.calls, "side_threads": t.threads}, side)
-        for side, t in timed.items()
-    ]
+    return [_row(facts | _against(t, timed[OPEN]), side) for side, t in timed.items()]
+
+
+def _against(side: Timed, mine: Timed) -> Row:
+    """Return what a side took, and how many times as long as open units only."""
+    low, high = ratio_interval(side, mine) or (None, None)
+    return {
+        "ms": side.ms, "calls": side.calls, "side_threads": side.threads,
+        "ratio": side.ms / mine.ms, "ratio_low": low, "ratio_high": high,
+    }  # fmt: skip
 
 
 COLUMNS = (
     *("what", "share", "open_share", "side", "T", "B", "H", "threads", "ms", "us_per_step", "ratio"),
+    *("ratio_low", "ratio_high"),
     *("equal", "error", "side_threads", "calls", "foreign_cores", "code"),
 )
-"""A row's keys; ``ratio`` is the side's time over that of ``OPEN`` in the same race."""
+"""A row's keys; ``ratio`` is the side's time over that of ``OPEN`` in the same race, with a 95% interval."""
 
 
 def _row(facts: Row, side: str) -> Row:

@@ -33,7 +33,8 @@ backward too; *all units* is the dense kernel under the same gate; *no gate* is 
 *torch loop* is the gated cell as a loop in torch, its openness and input products computed beforehand. A
 training step is forward, backward and every gradient (of the clocks too) of a gradient into the last state.
 Before anything is timed, outputs, last states and all gradients of both gated kernels must equal the float64
-reference. Sides take turns; medians; *ratio* is a side's time over that of open units only."""
+reference. Sides take turns; medians; *ratio* is a side's time over that of open units only, with a 95%
+interval of its median over turns."""
 
 
 def merged(machine: Mapping[str, Any], rows: list[Row], folder: Path) -> list[Row]:
@@ -119,8 +120,16 @@ def table(rows: Iterable[Row]) -> str:
 
 def _cells(row: Row) -> list[str]:
     share, threads = f"{100 * row['open_share']:.3g}%", str(row["side_threads"] or "")
-    numbers = [_number(row[name]) for name in ("ms", "us_per_step", "ratio")]
-    return [share, row["side"], *numbers, threads, _note(row)]
+    numbers = [_number(row[name]) for name in ("ms", "us_per_step")]
+    return [share, row["side"], *numbers, _ratio(row), threads, _note(row)]
+
+
+def _ratio(row: Row) -> str:
+    low, high = row.get("ratio_low"), row.get("ratio_high")
+    around = (
+        "" if low is None or high is None or row["side"] == OPEN else f" [{_number(low)}, {_number(high)}]"
+    )
+    return _number(row["ratio"]) + around
 
 
 def _number(value: float | None) -> str:
@@ -138,7 +147,8 @@ def told(rows: Iterable[Row]) -> str:
     """Return rows as plain lines for a terminal."""
     lines = []
     for row in rows:
-        share, side, ms, each, ratio, _, note = _cells(row)
+        share, side, ms, each, _, _, note = _cells(row)
+        ratio = _number(row["ratio"])
         lines.append(
             f"{row['what']:15} {share:>6}  {side:18} {ms:>7} ms {each:>7} µs/step {ratio:>6}× {note}".rstrip()
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import itertools
+import math
 import os
 import statistics
 import time
@@ -40,11 +42,12 @@ class Side:
 
 @dataclass(frozen=True)
 class Timed:
-    """The best of a name's sides: median milliseconds, its threads, and over how many calls."""
+    """The best of a name's sides: median milliseconds, its threads, how many calls, every turn's median."""
 
     ms: float
     threads: int
     calls: int
+    turns: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,21 +68,36 @@ def race(sides: Sequence[Side], effort: Effort | None = None) -> dict[str, Timed
     A side 1.5 times slower than its name's best after two turns is dropped: its threads do not suit it.
     """
     effort = effort or Effort()
-    taken: dict[Side, list[float]] = {side: [] for side in sides}
+    taken: dict[Side, list[list[float]]] = {side: [] for side in sides}
     began = time.perf_counter()
     with _quiet():
         for turn in range(effort.most):
             for side in list(taken)[:: -1 if turn % 2 else 1]:
-                taken[side] += _turn(side)
+                taken[side].append(_turn(side))
             if turn == 1:
                 taken = _suited(taken)
             if turn + 1 >= effort.least and time.perf_counter() - began > effort.seconds:
                 break
     best: dict[str, Timed] = {}
-    for side, times in taken.items():
-        one = Timed(1e3 * statistics.median(times), side.threads, len(times))
+    for side, turns in taken.items():
+        medians = tuple(1e3 * statistics.median(turn) for turn in turns)
+        one = Timed(1e3 * _median(turns), side.threads, sum(map(len, turns)), medians)
         best[side.name] = min(one, best.get(side.name, one), key=lambda timed: timed.ms)
     return best
+
+
+def ratio_interval(times: Timed, mine: Timed) -> tuple[float, float] | None:
+    """Return a 95% interval of the median of ratios, a ratio a turn; None where turns are fewer than six.
+
+    Turns of one race stand side by side, so what slows both cancels. The ends are order statistics, whose
+    place asks nothing of how times are distributed.
+    """
+    ratios = sorted(theirs / ours for theirs, ours in zip(times.turns, mine.turns, strict=True))
+    n, place, outside = len(ratios), 0, 1 / 2 ** len(ratios)
+    while 2 * outside <= 0.05:
+        place += 1
+        outside += math.comb(n, place) / 2**n
+    return (ratios[place - 1], ratios[n - place]) if place else None
 
 
 @contextlib.contextmanager
@@ -112,11 +130,16 @@ def _clock(call: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _suited(taken: dict[Side, list[float]]) -> dict[Side, list[float]]:
+def _median(turns: list[list[float]]) -> float:
+    return statistics.median(itertools.chain(*turns))
+
+
+def _suited(taken: dict[Side, list[list[float]]]) -> dict[Side, list[list[float]]]:
+    medians = {side: _median(turns) for side, turns in taken.items()}
     fastest: dict[str, float] = {}
-    for side, times in taken.items():
-        fastest[side.name] = min(statistics.median(times), fastest.get(side.name, float("inf")))
-    return {s: t for s, t in taken.items() if statistics.median(t) <= 1.5 * fastest[s.name]}
+    for side, median in medians.items():
+        fastest[side.name] = min(median, fastest.get(side.name, float("inf")))
+    return {side: turns for side, turns in taken.items() if medians[side] <= 1.5 * fastest[side.name]}
 
 
 def keep_memory() -> bool:

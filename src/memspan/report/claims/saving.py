@@ -7,7 +7,7 @@ from typing import Any
 
 from memspan.report.claims.claim import Claim
 from memspan.report.claims.verdict import Verdict, Word
-from memspan.report.numbers import number
+from memspan.report.numbers import between, number
 from memspan.report.records import Measurements, Records
 
 BENCH, OPEN, PLAIN = "gate", "open units only", "no gate"
@@ -70,11 +70,24 @@ class SavingClaim(Claim):
         detail = "Condition: leak 0, since a leak opens every gate a little; one clock for the whole batch."
         detail += " Times faster than the same LSTM without a gate, training and forward: "
         detail += ", ".join(f"{_pair(ratios, share)} at {share:.0%} open" for share in shares) + "."
-        return Verdict(word, detail, value=ratios["training", SHOWN], n=len(ratios))
+        low, high = _interval(measurements)
+        return Verdict(word, detail, value=ratios["training", SHOWN], low=low, high=high, n=len(ratios))
 
     def told(self, verdict: Verdict) -> str:
         """Return the speed-up of training at 5% open."""
-        return f"{number(verdict.value, 1)} times faster in training at {SHOWN:.0%} open"
+        told = f"{number(verdict.value, 1)} times faster in training at {SHOWN:.0%} open"
+        if verdict.low is None:
+            return told
+        return f"{told}; 95% interval {between(verdict.low, verdict.high, 1)}"
+
+
+def _interval(measurements: Measurements) -> tuple[float | None, float | None]:
+    """Return the 95% interval of the speed-up of training at 5% open, as the benchmark tells it."""
+    shown = ("training", SHOWN, PLAIN)
+    rows = [
+        m for m in latest(measurements) if (m.config["what"], m.config["share"], m.config["side"]) == shown
+    ]
+    return (rows[0].values.get("ratio_low"), rows[0].values.get("ratio_high")) if rows else (None, None)
 
 
 def _pair(ratios: dict[tuple[str, float], float], share: float) -> str:
