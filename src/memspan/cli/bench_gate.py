@@ -55,7 +55,7 @@ class BenchGate:
         """Measure, and file every point's rows at once; return the new rows."""
         from memspan.bench.gate import bench, points
         from memspan.bench.gate_page import merged, told, write
-        from memspan.bench.timing import refuse_if_busy
+        from memspan.bench.timing import keep_memory, refuse_if_busy
         from memspan.machine import machine
 
         there = points(self.threads)
@@ -67,6 +67,7 @@ class BenchGate:
             raise ArgumentError(f"no point is left; shares are {shares}, what is measured {kinds}")
         if not self.busy:
             refuse_if_busy()
+        keep_memory()
         made: list[dict[str, Any]] = []
         for rows in bench(wanted, self.quick):
             made += rows

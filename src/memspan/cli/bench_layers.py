@@ -42,10 +42,11 @@ class BenchLayers:
             if name not in CELLS:
                 raise UnknownNameError("cell", name, CELLS)
         from memspan.bench.layers import LayerPoint, measure
-        from memspan.bench.timing import QUICK, refuse_if_busy
+        from memspan.bench.timing import QUICK, keep_memory, refuse_if_busy
 
         if not self.busy:
             refuse_if_busy()
+        keep_memory()
         sizes = (self.threads, self.length, self.batch, self.inputs, self.hidden)
         wanted = {"both": (False, True), "yes": (True,), "no": (False,)}[self.ragged]
         points = [LayerPoint(cell, ragged, *sizes) for cell in self.cell for ragged in wanted]
