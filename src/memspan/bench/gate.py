@@ -201,7 +201,7 @@ def measure(point: GatePoint, quick: bool = False) -> list[Row]:
         for name, call in sides.items()
         for n in (range(1, point.threads + 1) if name in (LOOP, TORCH) else (point.threads,))
     ]
-    timed = race(runners, QUICK if quick else Effort(3.0, 7, 15))
+    timed = race(runners, QUICK if quick else Effort(3.0, 15, 15))
     facts["foreign_cores"] = watch.foreign()
     return [_row(facts | _against(t, timed[OPEN]), side) for side, t in timed.items()]
 
