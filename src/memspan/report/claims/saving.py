@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,11 +84,11 @@ class SavingClaim(Claim):
 
 def _interval(measurements: Measurements) -> tuple[float | None, float | None]:
     """Return the 95% interval of the speed-up of training at 5% open, as the benchmark tells it."""
-    shown = ("training", SHOWN, PLAIN)
-    rows = [
-        m for m in latest(measurements) if (m.config["what"], m.config["share"], m.config["side"]) == shown
-    ]
-    return (rows[0].values.get("ratio_low"), rows[0].values.get("ratio_high")) if rows else (None, None)
+    point = {"what": "training", "share": SHOWN, "side": PLAIN}
+    values: Mapping[str, Any] = next(
+        (m.values for m in latest(measurements) if point.items() <= m.config.items()), {}
+    )
+    return values.get("ratio_low"), values.get("ratio_high")
 
 
 def _pair(ratios: dict[tuple[str, float], float], share: float) -> str:
