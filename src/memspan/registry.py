@@ -24,7 +24,7 @@ class Registry(Mapping[str, str]):
         self._resolved: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> str:
-        if re.fullmatch(r"[\w.]+:\w+", name):
+        if ":" in name and re.fullmatch(r"[\w.]+:\w+", name):
             return name
         try:
             return self._table[name]

@@ -37,10 +37,11 @@ def failure(cell: Cell, sparse: bool) -> str | None:
     """Return what is wrong with the kernel of a cell on this machine, None if its numbers are right."""
     inner = cell.cell if isinstance(cell, TimeGate) else cell
     key = inner.name, getattr(inner, "nonlinearity", ""), inner is not cell, sparse
-    with _LOCK:
-        if key not in _FOUND:
-            _FOUND[key] = _tried(cell, sparse)
-        return _FOUND[key]
+    if key not in _FOUND:
+        with _LOCK:
+            if key not in _FOUND:
+                _FOUND[key] = _tried(cell, sparse)
+    return _FOUND[key]
 
 
 def _tried(cell: Cell, sparse: bool) -> str | None:

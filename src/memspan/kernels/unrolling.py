@@ -72,7 +72,8 @@ def choose(
     if kernel == "reference":
         return Choice("reference", "asked for")
     refusal = _refusal(cell, dtype, torch.device(device), return_gates, moving)
-    dense = _dense_reason(cell, row_times, resets)
+    gated = isinstance(cell, TimeGate)
+    dense = _dense_reason(cell, row_times, resets) if gated or kernel == "sparse" else None
     if kernel == "sparse":
         refusal = refusal or dense
     if refusal is not None and kernel != "auto":
@@ -250,12 +251,12 @@ def _through_cpu(
     carried = return_states and len(cell.states) > 1
     given = (x, None if state is None else torch.stack(state), *ops.operands(cell, p))
     times = times if isinstance(cell, TimeGate) else None
-    every, last, others, _ = ops.call_unroll(
+    every, last, others, *_ = ops.call_unroll(
         *given,
         times, lengths, resets, ops.variant_of(cell, choice.kernel == "sparse"), want_all, carried, keep,
         -1 if chunk is None else chunk,
     )  # fmt: skip
-    parts = last.unbind(0)
+    parts = last.unbind(0) if len(cell.states) > 1 else (last.squeeze(0),)
     states = None
     if return_states:
         states = {"h": every} | {name: others[:, k] for k, name in enumerate(cell.states[1:])}
@@ -278,12 +279,14 @@ def _check(
     if not symbols:
         _expect("x", x, (R, T, B, D))
     wanted = cell.parameter_shapes()
-    if set(p) != set(wanted):
+    if p.keys() != wanted.keys():
         raise ShapeError(f"parameters {sorted(p)} were given; {cell!r} has {sorted(wanted)}")
+    dtype = p["weight_hh"].dtype if symbols else x.dtype
     for name, shape in wanted.items():
-        _expect(name, p[name], (R, *shape))
-        if p[name].dtype != p["weight_hh"].dtype or (not symbols and x.dtype != p[name].dtype):
-            raise ShapeError(f"{name} has dtype {p[name].dtype}, x {x.dtype}; give both the same dtype")
+        given = p[name]
+        _expect(name, given, (R, *shape))
+        if given.dtype != dtype:
+            raise ShapeError(f"{name} has dtype {given.dtype}, x {x.dtype}; give both the same dtype")
     if state is not None:
         if len(state) != len(cell.states):
             raise ShapeError(f"state has {len(state)} parts; {cell!r} has {cell.states}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ TILE_ROWS = 64
 RING_ROWS = 128
 KEEP_BYTES = 512 * 2**20  # a replica whose states take more is run forward again, chunk by chunk
 SHARED_WORK = 15e6  # operations below which a second thread costs more than it brings
+Kernel = Callable[[np.ndarray, int, int], None]  # jobs, the first unit and the one after the last
 LOG_HEAD = 16
 INFERENCE_CHUNK = 8
 
@@ -196,6 +199,22 @@ class Plan:
         return table
 
     @functools.cached_property
+    def order_address(self) -> int:
+        """Where ``order`` lies."""
+        return self.order.ctypes.data
+
+    @functools.cached_property
+    def forward(self) -> Kernel:
+        """The walk forward with this cell."""
+        kernel: Kernel = cache.load_forward(self.spec).forward
+        return kernel
+
+    @functools.cached_property
+    def backward(self) -> ModuleType:
+        """The module that walks backward with this cell."""
+        return cache.load_backward(self.spec)
+
+    @functools.cached_property
     def _recipes(self) -> dict[tuple[bool, tuple[bool, ...], int], Recipe]:
         return {}
 
@@ -271,10 +290,19 @@ class Recipe:
     shares: tuple[tuple[int, int], ...]  # units first … last − 1 of every thread
     gathers: tuple[tuple[int, int], ...]  # the same with whole replicas
     scratch: int  # bytes
+    idle: list[tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=list)
 
-    def jobs(self, addresses: list[int]) -> np.ndarray:
-        """Return the jobs for tensors at these addresses, in the order of OWNERS."""
-        return records(self.relative + np.array(addresses)[self.owner])
+    @contextlib.contextmanager
+    def jobs(self, addresses: list[int]) -> Iterator[np.ndarray]:
+        """Lend the jobs for tensors at these addresses, in the order of OWNERS."""
+        try:
+            table, made = self.idle.pop()
+        except IndexError:
+            table = np.empty_like(self.relative)
+            made = records(table)
+        np.add(self.relative, np.array(addresses)[self.owner], out=table)
+        yield made
+        self.idle.append((table, made))
 
 
 def strides_of(plan: Plan) -> dict[str, int]:
@@ -368,31 +396,35 @@ def order_of(plan: Plan, lengths: Tensor) -> np.ndarray:
 
 def address(tensor: Tensor | None) -> int:
     """Return where a tensor's numbers lie, 0 for none."""
-    return 0 if tensor is None or tensor.numel() == 0 else tensor.data_ptr()
+    return 0 if tensor is None else tensor.data_ptr()
 
 
-def _run(plan: Plan, tensors: dict[str, Tensor | None], lengths: Tensor | None, saved: Tensor) -> None:
+def _run(plan: Plan, tensors: dict[str, Tensor | None], lengths: Tensor | None, saved: Tensor | None) -> None:
     """Run a pass: forward, or backward where the gradient of a weight or an input is among the tensors."""
     backward = "d_last" in tensors
     addresses = [address(tensors.get(name)) for name in TENSORS]
     wanted = threads.wanted() if plan.operations(1 + backward) >= SHARED_WORK else 1
     recipe = plan.recipe(backward, tuple(map(bool, addresses)), wanted)
-    order = plan.order if lengths is None else order_of(plan, lengths)
-    with memory.borrowed(recipe.scratch, poison) as scratch:
-        jobs = recipe.jobs([0, *addresses, order.ctypes.data, saved.data_ptr(), scratch])
+    order, at = plan.order, plan.order_address
+    if lengths is not None:
+        order = order_of(plan, lengths)
+        at = order.ctypes.data
+    with (
+        memory.Borrowed(recipe.scratch, poison) as scratch,
+        recipe.jobs([0, *addresses, at, address(saved), scratch]) as jobs,
+    ):
         if not backward:
-            threads.run(functools.partial(cache.load_forward(plan.spec).forward, jobs), recipe.shares)
+            threads.run(functools.partial(plan.forward, jobs), recipe.shares)
             return
-        module = cache.load_backward(plan.spec)
-        walk = _chunk_by_chunk(plan, order) if plan.chunked else module.backward
+        walk = _chunk_by_chunk(plan, order) if plan.chunked else plan.backward.backward
         threads.run(functools.partial(walk, jobs), recipe.shares)
         if tensors.get("d_weight_hh") is not None:
-            threads.run(functools.partial(module.gather, jobs), recipe.gathers)
+            threads.run(functools.partial(plan.backward.gather, jobs), recipe.gathers)
 
 
-def _chunk_by_chunk(plan: Plan, order: np.ndarray) -> Callable[[np.ndarray, int, int], None]:
+def _chunk_by_chunk(plan: Plan, order: np.ndarray) -> Kernel:
     """Return a walk backward that runs every chunk forward again, from the border before it, first."""
-    forward, backward = cache.load_forward(plan.spec).forward, cache.load_backward(plan.spec).backward
+    forward, backward = plan.forward, plan.backward.backward
     longest = order.reshape(-1, 2, plan.rows)[:, 1, 0]
 
     def walk(jobs: np.ndarray, first: int, last: int) -> None:
@@ -408,9 +440,9 @@ def _chunk_by_chunk(plan: Plan, order: np.ndarray) -> Callable[[np.ndarray, int,
 
 def padded(plan: Plan, given: Given) -> Given:
     """Return a call's tensors with vectors of units padded to whole panels, so that none is read past."""
-    R, more = plan.R, plan.spec.units(plan.H) - plan.H
     own, clocks = given.own, given.clocks
-    if not more:
+    R, more = plan.R, plan.spec.units(plan.H) - plan.H
+    if not more or (own is None and clocks is None):
         return given
     if own is not None:
         own = functional.pad(own.view(R, plan.spec.own, plan.H), (0, more)).contiguous()
@@ -419,14 +451,21 @@ def padded(plan: Plan, given: Given) -> Given:
     return dataclasses.replace(given, own=own, clocks=clocks)
 
 
-def run_forward(plan: Plan, given: Given, outputs: bool, states: bool) -> tuple[Tensor, ...]:
-    """Return outputs (R, T, B, H) or empty, last (parts, R, B, H), carried states or empty, and saved."""
+Forward = tuple[Tensor | None, Tensor, Tensor | None, Tensor | None]
+
+
+def run_forward(plan: Plan, given: Given, outputs: bool, states: bool) -> Forward:
+    """Return outputs (R, T, B, H), last (parts, R, B, H), carried states and saved; what is not wanted: None.
+
+    Shapes:
+        carried states (R, carried, T, B, H); saved (R, tiles, floats).
+    """
     R, T, B, H, s = plan.R, plan.T, plan.B, plan.H, plan.spec
     made = zeros if plan.ragged else buffer
-    out = made(R, T, B, H) if outputs else zeros(0)
-    carried = made(R, len(s.carried), T, B, H) if states else zeros(0)
+    out = made(R, T, B, H) if outputs else None
+    carried = made(R, len(s.carried), T, B, H) if states else None
     last = buffer(1 + len(s.carried), R, B, H)
-    saved = buffer(R, plan.tiles, plan.saved_size)
+    saved = buffer(R, plan.tiles, plan.saved_size) if plan.keep else None
     if R * B:
         tensors = {**padded(plan, given).tensors(), "outputs": out, "last": last, "states": carried}
         _run(plan, tensors, given.lengths, saved)

@@ -7,10 +7,8 @@ back to a shelf when the last tensor on it is gone, and the next call of a simil
 from __future__ import annotations
 
 import collections
-import contextlib
 import math
 import os
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -18,17 +16,38 @@ from torch import Tensor
 
 LINE = 64  # bytes of a cache line; a vector that straddles two costs twice
 SMALL = 2**16  # bytes below which torch's own allocator is as good
-STEP = 2**18  # buffers are made in multiples of so many bytes, so that similar sizes share them
 SHELF = 2**30  # bytes kept for later at most
-_shelf: collections.deque[np.ndarray] = collections.deque()
+
+
+class Block:
+    """Memory that begins on a cache line.
+
+    Args:
+        size: bytes wanted; more are made, so that similar sizes share a block.
+    """
+
+    __slots__ = ("address", "floats", "nbytes")
+
+    def __init__(self, size: int) -> None:
+        size += LINE
+        rounded = 2 ** math.ceil(math.log2(size)) if size < 2**20 else -(-size // 2**20) * 2**20
+        whole = np.empty(rounded // 4, np.float32)
+        skip = -whole.ctypes.data % LINE // 4
+        self.floats = whole[skip : skip + (rounded - LINE) // 4]
+        self.address, self.nbytes = self.floats.ctypes.data, self.floats.nbytes
+
+
+_shelf: collections.deque[Block] = collections.deque()
 
 
 class _Lease(np.ndarray):
-    """An array whose memory goes back to the shelf when the last tensor on it is gone."""
+    """An array whose block goes back to the shelf when the last tensor on it is gone."""
+
+    block: Block | None = None
 
     def __del__(self) -> None:
-        if isinstance(self.base, np.ndarray):
-            _shelf.append(self.base)
+        if self.block is not None:
+            _shelf.append(self.block)
 
 
 def lease(shape: tuple[int, ...]) -> Tensor:
@@ -36,46 +55,48 @@ def lease(shape: tuple[int, ...]) -> Tensor:
     size = 4 * math.prod(shape)
     if size < SMALL:
         return torch.empty(shape, dtype=torch.float32, device="cpu")
-    whole = _from_shelf(size + LINE)
-    skip = -whole.ctypes.data % LINE // 4
-    return torch.from_numpy(whole.view(_Lease))[skip : skip + size // 4].view(shape)
+    block = _from_shelf(size)
+    array = _Lease(shape, np.float32, block.floats)
+    array.block = block
+    return torch.from_numpy(array)
 
 
-@contextlib.contextmanager
-def borrowed(size: int, poisoned: bool = False) -> Iterator[int]:
-    """Lend so many bytes on cache lines for a while, as an address; ``poisoned``: filled with NaN."""
-    whole = _from_shelf(size + LINE)
-    if poisoned:
-        whole.fill(math.nan)
-    try:
-        address = whole.ctypes.data
-        yield address + -address % LINE
-    finally:
-        _shelf.append(whole)
+class Borrowed:
+    """So many bytes on cache lines for a while, as an address; ``poisoned``: filled with NaN."""
+
+    def __init__(self, size: int, poisoned: bool = False) -> None:
+        self.block = _from_shelf(size)
+        if poisoned:
+            self.block.floats.fill(math.nan)
+
+    def __enter__(self) -> int:
+        return self.block.address
+
+    def __exit__(self, *error: object) -> None:
+        _shelf.append(self.block)
 
 
-def _from_shelf(size: int) -> np.ndarray:
-    """Return a free buffer of at least size bytes and at most twice that, or a new one."""
+def _from_shelf(size: int) -> Block:
+    """Return the block last used that holds size bytes and at most twice that, or a new one."""
+    passed: list[Block] = []
     fitting = None
-    waiting = []
-    while True:
+    while fitting is None:
         try:
-            one = _shelf.popleft()
+            one = _shelf.pop()
         except IndexError:
             break
-        if fitting is None and size <= one.nbytes <= 2 * size:
+        if size <= one.nbytes <= 2 * size + LINE:
             fitting = one
         else:
-            waiting.append(one)
-    kept = 0
-    for one in reversed(waiting):  # the most recent first; what does not fit on the shelf is let go
-        kept += one.nbytes
-        if kept <= SHELF:
-            _shelf.appendleft(one)
-    if fitting is None:
-        fitting = np.empty(
-            2 ** math.ceil(math.log2(size)) // 4 if size < 2**20 else -(-size // 2**20) * 2**18, np.float32
-        )
+            passed.append(one)
+    if fitting is None:  # what no longer has room on the shelf is let go, the longest unused first
+        fitting, kept = Block(size), 0
+        for count, one in enumerate(passed):
+            kept += one.nbytes
+            if kept > SHELF:
+                del passed[count:]
+                break
+    _shelf.extend(reversed(passed))
     return fitting
 
 

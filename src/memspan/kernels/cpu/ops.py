@@ -24,6 +24,7 @@ from memspan.kernels.reference import check_values, unroll_reference
 GRADIENTS = ("x", "state", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "own", "clocks")
 TENSORS = (*GRADIENTS, "times", "lengths", "resets")
 COUNT = len(TENSORS)
+KEEP = COUNT + 3  # the place of ``keep`` among an operator's arguments
 SPARSE = "/sparse"
 AXES = (0, 1, *[0] * (COUNT - 2))  # where every tensor has its replicas
 
@@ -113,30 +114,29 @@ def _make_plan(
 _cached_plan = functools.lru_cache(maxsize=512)(_make_plan)
 
 
-def _unroll(
+def _walk_forward(
     x: Tensor, state: Tensor | None, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None,
     bias_hh: Tensor | None, own: Tensor | None, clocks: Tensor | None, times: Tensor | None,
     lengths: Tensor | None, resets: Tensor | None,
     variant: str, outputs: bool, states: bool, keep: bool, chunk: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    """Unroll a cell; return outputs, last states, carried states, and what backward needs."""
+) -> engine.Forward:  # fmt: skip
+    """Unroll a cell; return outputs, last states, carried states, and what backward needs, or None each."""
     tensors = (
         x, state, weight_ih, weight_hh, bias_ih, bias_hh, own, clocks, times, lengths, resets,
     )  # fmt: skip
     plan = _plan(tensors, variant, keep, chunk)
     run = sparse_engine.run_forward if variant.endswith(SPARSE) else engine.run_forward
-    made = run(plan, _given(tensors, variant), outputs, states)
-    return made[0], made[1], made[2], made[3]
+    return run(plan, _given(tensors, variant), outputs, states)
 
 
-def _gradients(
+def _walk_backward(
     d_outputs: Tensor | None, d_last: Tensor | None, d_states: Tensor | None, saved: Tensor,
     x: Tensor, state: Tensor | None, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None,
     bias_hh: Tensor | None, own: Tensor | None, clocks: Tensor | None, times: Tensor | None,
     lengths: Tensor | None, resets: Tensor | None,
     variant: str, chunk: int, wants: list[bool],
-) -> list[Tensor]:  # fmt: skip
-    """Return the gradients of ``GRADIENTS``; an empty tensor where one is not wanted."""
+) -> list[Tensor | None]:  # fmt: skip
+    """Return the gradients of ``GRADIENTS``; None where one is not wanted."""
     tensors = (
         x, state, weight_ih, weight_hh, bias_ih, bias_hh, own, clocks, times, lengths, resets,
     )  # fmt: skip
@@ -147,23 +147,56 @@ def _gradients(
     grads = run(plan, given, saved, from_above, want)
     if clocks is not None and given.clocks is not None and want["clocks"]:
         grads["clocks"] = _back_to_logarithms(given.clocks, grads["clocks"]).to(clocks.dtype)
-    return [grads[name] if want[name] else weight_hh.new_empty(0) for name in GRADIENTS]
+    return [grads[name] if want[name] else None for name in GRADIENTS]
+
+
+def _unroll(
+    x: Tensor, state: Tensor | None, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None,
+    bias_hh: Tensor | None, own: Tensor | None, clocks: Tensor | None, times: Tensor | None,
+    lengths: Tensor | None, resets: Tensor | None,
+    variant: str, outputs: bool, states: bool, keep: bool, chunk: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+    """Unroll a cell as ``_walk_forward`` does; an empty tensor where it gives none."""
+    every, last, others, saved = _walk_forward(
+        x, state, weight_ih, weight_hh, bias_ih, bias_hh, own, clocks, times, lengths, resets,
+        variant, outputs, states, keep, chunk,
+    )  # fmt: skip
+    return (
+        weight_hh.new_empty(0) if every is None else every,
+        last,
+        weight_hh.new_empty(0) if others is None else others,
+        weight_hh.new_empty(0) if saved is None else saved,
+    )
+
+
+def _gradients(
+    d_outputs: Tensor | None, d_last: Tensor | None, d_states: Tensor | None, saved: Tensor,
+    x: Tensor, state: Tensor | None, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None,
+    bias_hh: Tensor | None, own: Tensor | None, clocks: Tensor | None, times: Tensor | None,
+    lengths: Tensor | None, resets: Tensor | None,
+    variant: str, chunk: int, wants: list[bool],
+) -> list[Tensor]:  # fmt: skip
+    """Return the gradients as ``_walk_backward`` does; an empty tensor where it gives none."""
+    grads = _walk_backward(
+        d_outputs, d_last, d_states, saved,
+        x, state, weight_ih, weight_hh, bias_ih, bias_hh, own, clocks, times, lengths, resets,
+        variant, chunk, wants,
+    )  # fmt: skip
+    return [weight_hh.new_empty(0) if grad is None else grad for grad in grads]
 
 
 def _given(tensors: Sequence[Tensor | None], variant: str) -> engine.Given:
     """Return a call's tensors as the kernel reads them."""
-    made: dict[str, Any] = {
-        n: None if t is None else t.contiguous() for n, t in zip(TENSORS, tensors, strict=True)
-    }
-    if not made["x"].dtype.is_floating_point:
-        made["x"] = made["x"].to(torch.int64)
-    check_values(made["x"], made["weight_ih"].shape[-1], made["lengths"])
-    if made["clocks"] is not None:
-        made["clocks"] = _clocks(
-            made["clocks"].double(), float(variant.removesuffix(SPARSE).partition("@")[2])
-        )
-        made["times"] = made["times"].to(torch.float64)
-    return engine.Given(**made)
+    made: list[Any] = [None if t is None else t.contiguous() for t in tensors]
+    given = engine.Given(*made)
+    if not given.x.dtype.is_floating_point:
+        given.x = given.x.to(torch.int64)
+    check_values(given.x, given.weight_ih.shape[-1], given.lengths)
+    if given.clocks is not None and given.times is not None:
+        leak = float(variant.removesuffix(SPARSE).partition("@")[2])
+        given.clocks = _clocks(given.clocks.double(), leak)
+        given.times = given.times.to(torch.float64)
+    return given
 
 
 def _clocks(clocks: Tensor, leak: float) -> Tensor:
@@ -202,15 +235,13 @@ def _(  # type: ignore[no-untyped-def]
         weight_hh.new_empty((R, T, B, H) if outputs else (0,)),
         weight_hh.new_empty((1 + len(plan.spec.carried), R, B, H)),
         weight_hh.new_empty((R, len(plan.spec.carried), T, B, H) if states else (0,)),
-        weight_hh.new_empty((R, plan.tiles, _saved_size(plan, variant))),
+        weight_hh.new_empty((R, plan.tiles, _saved_size(plan, variant)) if keep else (0,)),
     )
 
 
 def _saved_size(plan: engine.Plan, variant: str) -> Any:
     """Return the floats a unit of work keeps; those of a sparse one follow from its clocks."""
-    if variant.endswith(SPARSE) and plan.keep:
-        return torch.library.get_ctx().new_dynamic_size()
-    return 0 if variant.endswith(SPARSE) else plan.saved_size
+    return torch.library.get_ctx().new_dynamic_size() if variant.endswith(SPARSE) else plan.saved_size
 
 
 @unroll_backward_op.register_fake
@@ -231,7 +262,7 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
 
 
 def _backward(
-    ctx: Any, d_outputs: Tensor | None, d_last: Tensor | None, d_states: Tensor | None, _: Any
+    ctx: Any, d_outputs: Tensor | None, d_last: Tensor | None, d_states: Tensor | None, *_: Any
 ) -> tuple[Tensor | None, ...]:
     *given, saved = ctx.saved_tensors
     variant, outputs, states, _, chunk = ctx.options
@@ -339,7 +370,7 @@ def _fold_call(tensors: Sequence[Any], dims: Sequence[int | None], size: int) ->
 
 def _vmap(info: Any, in_dims: Any, *args: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     folded = _fold_call(args[:COUNT], in_dims[:COUNT], info.batch_size)
-    made = call_unroll(*folded, *args[COUNT:])
+    made = (unroll_op if torch.compiler.is_compiling() else _Unroll.apply)(*folded, *args[COUNT:])
     parts = [_unfold(t, info.batch_size, axis) for t, axis in zip(made, (0, 1, 0, 0), strict=True)]
     return tuple(part[0] for part in parts), tuple(part[1] for part in parts)
 
@@ -353,7 +384,8 @@ def _vmap_backward(info: Any, in_dims: Any, *args: Any) -> tuple[list[Tensor], l
         for t, d, axis in zip(args[:4], in_dims[:4], (0, 1, 0, 0), strict=True)
     ]
     folded = _fold_call(args[4 : 4 + COUNT], in_dims[4 : 4 + COUNT], info.batch_size)
-    made = call_backward(*above, *folded, *args[4 + COUNT :])
+    call = unroll_backward_op if torch.compiler.is_compiling() else _Backward.apply
+    made = call(*above, *folded, *args[4 + COUNT :])
     parts = [_unfold(t, info.batch_size, axis) for t, axis in zip(made, AXES, strict=False)]
     return [part[0] for part in parts], [part[1] for part in parts]
 
@@ -401,23 +433,33 @@ class _Direct(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, *args: Any) -> Any:
-        made = _unroll(*args)
-        _setup(ctx, args, made)
-        return made
+        every, last, others, saved = _walk_forward(*args)
+        ctx.save_for_backward(*args[:COUNT], saved)
+        ctx.options = args[COUNT:]
+        ctx.set_materialize_grads(False)
+        return every, last, others
 
 
-def call_unroll(*args: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Call the kernel in a way that every transform around it understands."""
+def call_unroll(*args: Any) -> Sequence[Any]:
+    """Call the kernel in a way that every transform around it understands.
+
+    Returns:
+        outputs, last states and carried states; None or an empty tensor for what was not wanted.
+    """
     if torch.compiler.is_compiling():
         return unroll_op(*args)
     if _are_functorch_transforms_active() or not _plain(*args[:COUNT]):
         return _Unroll.apply(*args)
-    return _Direct.apply(*args)
+    return _Direct.apply(*args) if args[KEEP] else _walk_forward(*args)
 
 
-def call_backward(*args: Any) -> Any:
-    """Call the kernel's gradients in a way that every transform around them understands."""
+def call_backward(*args: Any) -> Sequence[Any]:
+    """Call the kernel's gradients in a way that every transform around them understands.
+
+    Returns:
+        A gradient for each of ``GRADIENTS``; None or an empty tensor for one that was not wanted.
+    """
     if torch.compiler.is_compiling():
         return unroll_backward_op(*args)
     once = not torch.is_grad_enabled() and not _are_functorch_transforms_active()
-    return _gradients(*args) if once and _plain(*args[: 4 + COUNT]) else _Backward.apply(*args)
+    return _walk_backward(*args) if once and _plain(*args[: 4 + COUNT]) else _Backward.apply(*args)

@@ -143,7 +143,7 @@ class _Table:
         unit_places, unit_bytes = engine.offsets(of_unit)
         share = np.repeat(np.arange(len(shares)), [last - first for first, last in shares])
         after, unit = len(shares) * share_bytes, np.arange(len(self.rows))
-        with memory.borrowed(after + len(unit) * unit_bytes, engine.poison) as scratch:
+        with memory.Borrowed(after + len(unit) * unit_bytes, engine.poison) as scratch:
             for name, place in places.items():
                 self.put(name, scratch + share * share_bytes + place)
             for name, place in unit_places.items():
@@ -268,7 +268,7 @@ def _run(
     given: Given,
     found: Schedule,
     tensors: dict[str, Tensor | None],
-    saved: Tensor,
+    saved: Tensor | None,
     backward: bool,
 ) -> None:
     """Run a pass over every unit of work."""
@@ -288,12 +288,12 @@ def _run(
             threads.run(functools.partial(kernel.gather, jobs), whole)
 
 
-def _put_kept(table: _Table, plan: Plan, saved: Tensor, count: int) -> int:
+def _put_kept(table: _Table, plan: Plan, saved: Tensor | None, count: int) -> int:
     """Point every unit of work at its part of what is kept. Return the steps between borders, 0 for none."""
     z = _sizes(plan)
     steps = z.chunk(plan, count)
     table.put("chunk", steps or max(1, plan.T))
-    if plan.keep and saved.numel():
+    if saved is not None and saved.numel():
         tile = np.arange(len(table.rows)) % plan.tiles
         floats = table.replica * saved[0].numel() + _head(plan, count) + tile * z.unit(plan, count)
         table.put("border" if steps else "saved", saved.data_ptr() + FLOATS * floats)
@@ -309,24 +309,24 @@ def _sums(plan: Plan, count: int, there: set[str]) -> dict[str, int]:
     return sizes
 
 
-def run_forward(plan: Plan, given: Given, outputs: bool, states: bool) -> tuple[Tensor, ...]:
-    """Return outputs (R, T, B, H) or empty, last (parts, R, B, H), carried states or empty, and saved."""
+def run_forward(plan: Plan, given: Given, outputs: bool, states: bool) -> engine.Forward:
+    """Return what ``engine.run_forward`` does."""
     R, T, B, H, s = plan.R, plan.T, plan.B, plan.H, plan.spec
     made = engine.zeros if plan.ragged else engine.buffer
-    out = made(R, T, B, H) if outputs else engine.zeros(0)
-    carried = made(R, len(s.carried), T, B, H) if states else engine.zeros(0)
+    out = made(R, T, B, H) if outputs else None
+    carried = made(R, len(s.carried), T, B, H) if states else None
     last = engine.buffer(1 + len(s.carried), R, B, H)
     given = engine.padded(plan, given)
-    tensors = {"outputs": out if outputs else None, "last": last, "states": carried if states else None}
+    tensors: dict[str, Tensor | None] = {"outputs": out, "last": last, "states": carried}
     if streams(plan):
         if R * B:
             _stream(plan, given, tensors)
-        return out, last, carried, engine.zeros(R, plan.tiles, 0)
+        return out, last, carried, None
     found = find_openings(plan, given)
-    saved = engine.buffer(R, plan.tiles, _sizes(plan).saved(plan, found.count))
+    saved = engine.buffer(R, plan.tiles, _sizes(plan).saved(plan, found.count)) if plan.keep else None
     if R * B:
         _run(plan, given, found, tensors, saved, backward=False)
-        if plan.keep:
+        if saved is not None:
             found.keep(plan, saved)
     return out, last, carried, saved
 
