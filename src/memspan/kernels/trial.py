@@ -131,12 +131,11 @@ def _numbers(
         outputs, last, _, _ = unroll_reference(cell, p, x, state, times=times, lengths=lengths)
         made = [outputs, torch.stack(last)]
     else:
-        made = list(
-            ops.call_unroll(
-                x, torch.stack(state), *ops.operands(cell, p), times, lengths, None,
-                ops.variant_of(cell, sparse), True, False, True, -1,
-            )[:2]
+        every, _, parts = ops.call_unroll(
+            x, torch.stack(state), *ops.operands(cell, p), times, lengths, None,
+            ops.variant_of(cell, sparse), True, False, True, -1,
         )  # fmt: skip
+        made = [every, torch.stack(parts)]
     weights = torch.Generator().manual_seed(1)
     total = torch.zeros((), dtype=dtype)
     for m in made:

@@ -251,12 +251,11 @@ def _through_cpu(
     carried = return_states and len(cell.states) > 1
     given = (x, None if state is None else torch.stack(state), *ops.operands(cell, p))
     times = times if isinstance(cell, TimeGate) else None
-    every, last, others, *_ = ops.call_unroll(
+    every, others, parts = ops.call_unroll(
         *given,
         times, lengths, resets, ops.variant_of(cell, choice.kernel == "sparse"), want_all, carried, keep,
         -1 if chunk is None else chunk,
     )  # fmt: skip
-    parts = last.unbind(0) if len(cell.states) > 1 else (last.squeeze(0),)
     states = None
     if return_states:
         states = {"h": every} | {name: others[:, k] for k, name in enumerate(cell.states[1:])}

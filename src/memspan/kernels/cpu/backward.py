@@ -82,9 +82,10 @@ def enter_rows(j, n, t):
             zero_floats(j.ds + (part * j.rows + n) * j.ld, j.ld // 4)
         if j.d_last:
             copy_floats(j.dh + n * j.ld, j.d_last + state_parts(j, row, 0), j.H)
+        if j.d_carried:
             for part in range(STATES - 1):
                 at = j.ds + (part * j.rows + n) * j.ld
-                copy_floats(at, j.d_last + state_parts(j, row, part + 1), j.H)
+                copy_floats(at, j.d_carried + state_parts(j, row, part), j.H)
         n += 1
     return n
 

@@ -9,7 +9,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -270,10 +270,24 @@ class Given:
         }  # fmt: skip
 
 
+class Above(NamedTuple):
+    """The gradients of what a call returned; None where nothing comes.
+
+    Shapes:
+        d_outputs (R, T, B, H); of the last states d_last (R, B, H) that of h and d_carried
+        (carried, R, B, H) those of the others; d_states (R, carried, T, B, H).
+    """
+
+    d_outputs: Tensor | None
+    d_last: Tensor | None
+    d_carried: Tensor | None
+    d_states: Tensor | None
+
+
 WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "own", "clocks")
 TENSORS = (
     "x", "resets", *WEIGHTS, "times", "state", "outputs", "last", "states",
-    "d_outputs", "d_last", "d_states", "dx", "d_state", *(f"d_{name}" for name in WEIGHTS),
+    *Above._fields, "dx", "d_state", *(f"d_{name}" for name in WEIGHTS),
 )  # fmt: skip
 OWNERS = ("nothing", *TENSORS, "order", "saved", "scratch")
 
@@ -319,6 +333,7 @@ def strides_of(plan: Plan) -> dict[str, int]:
     }  # fmt: skip
     same = ("outputs", "last", "states", "state", "weight_ih", "weight_hh", "bias_ih", "bias_hh")
     strides |= {f"d_{name}": strides[name] for name in same}
+    strides["d_carried"] = state
     return strides | {"d_own": 4 * s.own * plan.H, "d_clocks": 24 * plan.H}
 
 
@@ -491,13 +506,12 @@ def made_gradients(plan: Plan, given: Given, wants: dict[str, bool]) -> dict[str
 
 
 def run_backward(
-    plan: Plan, given: Given, saved: Tensor, from_above: list[Tensor | None], wants: dict[str, bool]
+    plan: Plan, given: Given, saved: Tensor, above: Above, wants: dict[str, bool]
 ) -> dict[str, Tensor]:
     """Return the wanted gradients by name: x, state, weight_ih, weight_hh, bias_ih, bias_hh."""
     grads = made_gradients(plan, given, wants)
     if not plan.R * plan.B:
         return {name: grad.zero_() for name, grad in grads.items()}
-    above = dict(zip(("d_outputs", "d_last", "d_states"), from_above, strict=True))
     below = {"dx" if name == "x" else f"d_{name}": grad for name, grad in grads.items()}
-    _run(plan, {**padded(plan, given).tensors(), **above, **below}, given.lengths, saved)
+    _run(plan, {**padded(plan, given).tensors(), **above._asdict(), **below}, given.lengths, saved)
     return grads

@@ -23,7 +23,7 @@ FIELDS = (
     "x", "symbols", "resets", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "state", "state_part",
     "own", "clocks", "times",
     # wanted, of this replica
-    "outputs", "last", "states", "d_outputs", "d_last", "d_states", "d_state", "dx",
+    "outputs", "last", "states", "d_outputs", "d_last", "d_carried", "d_states", "d_state", "dx",
     # kept from forward for backward
     "h", "record", "log", "border",
     # scratch of the thread

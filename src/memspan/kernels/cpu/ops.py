@@ -114,39 +114,29 @@ def _make_plan(
 _cached_plan = functools.lru_cache(maxsize=512)(_make_plan)
 
 
+Given = tuple[Any, ...]  # the tensors of ``TENSORS``
+
+
 def _walk_forward(
-    x: Tensor, state: Tensor | None, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None,
-    bias_hh: Tensor | None, own: Tensor | None, clocks: Tensor | None, times: Tensor | None,
-    lengths: Tensor | None, resets: Tensor | None,
-    variant: str, outputs: bool, states: bool, keep: bool, chunk: int,
-) -> engine.Forward:  # fmt: skip
+    given: Given, variant: str, outputs: bool, states: bool, keep: bool, chunk: int
+) -> engine.Forward:
     """Unroll a cell; return outputs, last states, carried states, and what backward needs, or None each."""
-    tensors = (
-        x, state, weight_ih, weight_hh, bias_ih, bias_hh, own, clocks, times, lengths, resets,
-    )  # fmt: skip
-    plan = _plan(tensors, variant, keep, chunk)
+    plan = _plan(given, variant, keep, chunk)
     run = sparse_engine.run_forward if variant.endswith(SPARSE) else engine.run_forward
-    return run(plan, _given(tensors, variant), outputs, states)
+    return run(plan, _given(given, variant), outputs, states)
 
 
 def _walk_backward(
-    d_outputs: Tensor | None, d_last: Tensor | None, d_states: Tensor | None, saved: Tensor,
-    x: Tensor, state: Tensor | None, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None,
-    bias_hh: Tensor | None, own: Tensor | None, clocks: Tensor | None, times: Tensor | None,
-    lengths: Tensor | None, resets: Tensor | None,
-    variant: str, chunk: int, wants: list[bool],
-) -> list[Tensor | None]:  # fmt: skip
+    above: engine.Above, saved: Tensor, tensors: Given, variant: str, chunk: int, wants: Sequence[bool]
+) -> list[Tensor | None]:
     """Return the gradients of ``GRADIENTS``; None where one is not wanted."""
-    tensors = (
-        x, state, weight_ih, weight_hh, bias_ih, bias_hh, own, clocks, times, lengths, resets,
-    )  # fmt: skip
     plan, given = _plan(tensors, variant, True, chunk), _given(tensors, variant)
     want = dict(zip(GRADIENTS, wants, strict=True))
-    from_above = [None if d is None else d.contiguous() for d in (d_outputs, d_last, d_states)]
+    above = engine.Above(*[None if d is None else d.contiguous() for d in above])
     run = sparse_engine.run_backward if variant.endswith(SPARSE) else engine.run_backward
-    grads = run(plan, given, saved, from_above, want)
-    if clocks is not None and given.clocks is not None and want["clocks"]:
-        grads["clocks"] = _back_to_logarithms(given.clocks, grads["clocks"]).to(clocks.dtype)
+    grads = run(plan, given, saved, above, want)
+    if given.clocks is not None and want["clocks"]:
+        grads["clocks"] = _back_to_logarithms(given.clocks, grads["clocks"]).to(tensors[7].dtype)
     return [grads[name] if want[name] else None for name in GRADIENTS]
 
 
@@ -157,10 +147,10 @@ def _unroll(
     variant: str, outputs: bool, states: bool, keep: bool, chunk: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """Unroll a cell as ``_walk_forward`` does; an empty tensor where it gives none."""
-    every, last, others, saved = _walk_forward(
+    given = (
         x, state, weight_ih, weight_hh, bias_ih, bias_hh, own, clocks, times, lengths, resets,
-        variant, outputs, states, keep, chunk,
     )  # fmt: skip
+    every, last, others, saved = _walk_forward(given, variant, outputs, states, keep, chunk)
     return (
         weight_hh.new_empty(0) if every is None else every,
         last,
@@ -177,11 +167,12 @@ def _gradients(
     variant: str, chunk: int, wants: list[bool],
 ) -> list[Tensor]:  # fmt: skip
     """Return the gradients as ``_walk_backward`` does; an empty tensor where it gives none."""
-    grads = _walk_backward(
-        d_outputs, d_last, d_states, saved,
+    given = (
         x, state, weight_ih, weight_hh, bias_ih, bias_hh, own, clocks, times, lengths, resets,
-        variant, chunk, wants,
     )  # fmt: skip
+    h, rest = (None, None) if d_last is None else (d_last[0], d_last[1:] if len(d_last) > 1 else None)
+    above = engine.Above(d_outputs, h, rest, d_states)
+    grads = _walk_backward(above, saved, given, variant, chunk, wants)
     return [weight_hh.new_empty(0) if grad is None else grad for grad in grads]
 
 
@@ -262,7 +253,7 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
 
 
 def _backward(
-    ctx: Any, d_outputs: Tensor | None, d_last: Tensor | None, d_states: Tensor | None, *_: Any
+    ctx: Any, d_outputs: Tensor | None, d_last: Tensor | None, d_states: Tensor | None, _: Any = None
 ) -> tuple[Tensor | None, ...]:
     *given, saved = ctx.saved_tensors
     variant, outputs, states, _, chunk = ctx.options
@@ -427,39 +418,72 @@ class _Backward(torch.autograd.Function):
 
 
 class _Direct(torch.autograd.Function):
-    """The operator where no transform is around it: torch then looks up nothing but this."""
+    """The operator where no transform is around it: torch then looks up nothing but this.
 
-    backward = staticmethod(_backward)
+    Every last state is an output of its own: taken from one tensor, their gradients would be stacked again.
+    """
 
     @staticmethod
     def forward(ctx: Any, *args: Any) -> Any:
-        every, last, others, saved = _walk_forward(*args)
-        ctx.save_for_backward(*args[:COUNT], saved)
-        ctx.options = args[COUNT:]
+        given, ctx.options = args[:COUNT], args[COUNT:]
+        every, last, others, saved = _walk_forward(given, *ctx.options)
+        ctx.save_for_backward(*given, saved)
         ctx.set_materialize_grads(False)
-        return every, last, others
+        return every, others, *last.unbind(0)
+
+    @staticmethod
+    def backward(ctx: Any, d_outputs: Tensor | None, d_states: Tensor | None, *parts: Tensor | None) -> Any:
+        if (
+            torch.is_grad_enabled()
+            or _are_functorch_transforms_active()
+            or not _plain(d_outputs, d_states, *parts)
+        ):
+            return _backward(ctx, d_outputs, _stacked(parts), d_states)
+        *given, saved = ctx.saved_tensors
+        variant, *_, chunk = ctx.options
+        h, *rest = parts
+        above = engine.Above(d_outputs, h, _stacked(rest), d_states)
+        wants = ctx.needs_input_grad[: len(GRADIENTS)]
+        return (*_walk_backward(above, saved, tuple(given), variant, chunk, wants), *([None] * 8))
 
 
-def call_unroll(*args: Any) -> Sequence[Any]:
+def _stacked(parts: Sequence[Tensor | None]) -> Tensor | None:
+    """Return the gradients of states in one tensor, zero where one has none; None where none has."""
+    found = [part for part in parts if part is not None]
+    if not found:
+        return None
+    if len(parts) == 1:
+        return found[0].unsqueeze(0)
+    return torch.stack([torch.zeros_like(found[0]) if part is None else part for part in parts])
+
+
+def call_unroll(*args: Any) -> tuple[Any, Any, tuple[Tensor, ...]]:
     """Call the kernel in a way that every transform around it understands.
 
     Returns:
-        outputs, last states and carried states; None or an empty tensor for what was not wanted.
+        outputs, carried states, each last state; None or an empty tensor for what was not wanted.
     """
-    if torch.compiler.is_compiling():
-        return unroll_op(*args)
-    if _are_functorch_transforms_active() or not _plain(*args[:COUNT]):
-        return _Unroll.apply(*args)
-    return _Direct.apply(*args) if args[KEEP] else _walk_forward(*args)
+    given = args[:COUNT]
+    if not torch.compiler.is_compiling():
+        if not _are_functorch_transforms_active() and _plain(*given):
+            if args[KEEP]:
+                every, others, *parts = _Direct.apply(*args)
+                return every, others, tuple(parts)
+            every, last, others, _ = _walk_forward(given, *args[COUNT:])
+        else:
+            every, last, others, _ = _Unroll.apply(*args)
+    else:
+        every, last, others, _ = unroll_op(*args)
+    return every, others, last.unbind(0)
 
 
-def call_backward(*args: Any) -> Sequence[Any]:
+def call_backward(*args: Any) -> Sequence[Tensor]:
     """Call the kernel's gradients in a way that every transform around them understands.
 
     Returns:
-        A gradient for each of ``GRADIENTS``; None or an empty tensor for one that was not wanted.
+        A gradient for each of ``GRADIENTS``, an empty tensor for one that was not wanted.
     """
     if torch.compiler.is_compiling():
         return unroll_backward_op(*args)
     once = not torch.is_grad_enabled() and not _are_functorch_transforms_active()
-    return _walk_backward(*args) if once and _plain(*args[: 4 + COUNT]) else _Backward.apply(*args)
+    return _gradients(*args) if once and _plain(*args[: 4 + COUNT]) else _Backward.apply(*args)

@@ -289,13 +289,13 @@ def load_gradient(j):
     H, ls = j.H, j.ls
     zero_floats(j.dh, (H + 1 + j.D) * ls // 4)
     zero_floats(j.dc, (STATES - 1) * H * ls // 4)
-    if j.d_last:
-        for r in range(j.rows):
-            source = j.d_last + 4 * row_of(j, r) * H
-            to_lane(j.dh + 4 * r, ls, source, H)
+    for r in range(j.rows):
+        at = 4 * row_of(j, r) * H
+        if j.d_last:
+            to_lane(j.dh + 4 * r, ls, j.d_last + at, H)
+        if j.d_carried:
             for part in range(STATES - 1):
-                at = j.dc + part * H * ls + 4 * r
-                to_lane(at, ls, source + (part + 1) * j.state_part, H)
+                to_lane(j.dc + part * H * ls + 4 * r, ls, j.d_carried + at + part * j.state_part, H)
     if j.d_outputs or j.d_states:
         zero_floats(j.above, STATES * j.rows * H)
 

@@ -332,7 +332,7 @@ def run_forward(plan: Plan, given: Given, outputs: bool, states: bool) -> engine
 
 
 def run_backward(
-    plan: Plan, given: Given, saved: Tensor, from_above: list[Tensor | None], wants: dict[str, bool]
+    plan: Plan, given: Given, saved: Tensor, above: engine.Above, wants: dict[str, bool]
 ) -> dict[str, Tensor]:
     """Return the wanted gradients by name, as ``engine.run_backward`` does."""
     grads = engine.made_gradients(plan, given, wants)
@@ -340,8 +340,7 @@ def run_backward(
         grads["x"].zero_()
     if not plan.R * plan.B:
         return {name: grad.zero_() for name, grad in grads.items()}
-    above = dict(zip(("d_outputs", "d_last", "d_states"), from_above, strict=True))
     below = {"dx" if name == "x" else f"d_{name}": grad for name, grad in grads.items()}
     found = Schedule.kept(plan, saved)
-    _run(plan, engine.padded(plan, given), found, {**above, **below}, saved, backward=True)
+    _run(plan, engine.padded(plan, given), found, {**above._asdict(), **below}, saved, backward=True)
     return grads

@@ -17,7 +17,7 @@ FIELDS = (
     # the schedule of this replica
     "ends", "who", "opening", "slope",
     # wanted, of this replica
-    "outputs", "last", "states", "d_outputs", "d_last", "d_states", "d_state", "dx",
+    "outputs", "last", "states", "d_outputs", "d_last", "d_carried", "d_states", "d_state", "dx",
     # kept from forward for backward
     "saved", "border",
     # scratch of the thread
