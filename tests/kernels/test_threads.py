@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 
+import numba as nb
+import numpy as np
 import pytest
 
 from memspan.kernels.cpu import threads
@@ -82,3 +84,58 @@ os._exit(0)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_process_has_threads_of_its_own():
     subprocess.run([sys.executable, "-c", FORKS], check=True, timeout=60)
+
+
+@nb.njit(nb.void(nb.int64[::1], nb.intp, nb.intp), nogil=True)
+def count_up(jobs, first, last):
+    for unit in range(first, last):
+        jobs[unit] += 1
+
+
+@pytest.mark.parametrize("rest", [0.0, 0.005], ids=["while-workers-watch", "while-they-sleep"])
+def test_workers_walk_compiled_work(rest):
+    jobs = np.zeros(7, np.int64)
+    work = threads.Walk(count_up, jobs)
+    for turn in range(1, 41):
+        threads.run(work, [(0, 2), (2, 3), (3, 7)])
+        assert jobs.tolist() == [turn] * 7
+        time.sleep(rest)
+
+
+def test_compiled_work_and_others_take_turns():
+    jobs, seen = np.zeros(4, np.int64), []
+    for turn in range(1, 31):
+        threads.run(threads.Walk(count_up, jobs), [(0, 2), (2, 4)])
+        threads.run(lambda first, last: seen.append((first, last)), [(0, 2), (2, 4)])
+        assert jobs.tolist() == [turn] * 4
+    assert sorted(seen) == [(0, 2)] * 30 + [(2, 4)] * 30
+
+
+def test_several_callers_share_the_workers():
+    mine = [np.zeros(6, np.int64) for _ in range(4)]
+
+    def call(jobs):
+        for _ in range(200):
+            threads.run(threads.Walk(count_up, jobs), [(0, 2), (2, 4), (4, 6)])
+
+    callers = [threading.Thread(target=call, args=(jobs,)) for jobs in mine]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(timeout=60)
+    assert [jobs.tolist() for jobs in mine] == [[200] * 6] * 4
+
+
+def test_who_finds_no_worker_free_does_every_share():
+    here = threading.get_ident()
+    done = []
+
+    def inner(first, last):
+        done.append((first, last, threading.get_ident()))
+
+    def outer(first, last):
+        if first == 0:
+            threads.run(inner, [(0, 1), (1, 2)])
+
+    threads.run(outer, [(0, 1), (1, 2)])
+    assert done == [(0, 1, here), (1, 2, here)]

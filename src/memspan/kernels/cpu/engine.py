@@ -21,9 +21,10 @@ from memspan.kernels.cpu.jobs import FIELDS, PLACE, records
 from memspan.kernels.cpu.spec import Spec, round_up
 
 TILE_ROWS = 64
+LEAST_ROWS = 4
 RING_ROWS = 128
 KEEP_BYTES = 512 * 2**20  # a replica whose states take more is run forward again, chunk by chunk
-SHARED_WORK = 15e6  # operations below which a second thread costs more than it brings
+SHARED_WORK = 5e6  # operations below which a second thread costs more than it brings
 Kernel = Callable[[np.ndarray, int, int], None]  # jobs, the first unit and the one after the last
 LOG_HEAD = 16
 INFERENCE_CHUNK = 8
@@ -43,10 +44,13 @@ def zeros(*shape: int) -> Tensor:
 
 
 @functools.lru_cache(maxsize=256)
-def tile_rows(B: int) -> int:
-    """Return the batch rows of a work unit: a function of the batch alone, so bits know no threads."""
-    tiles = 1 if B < 16 else max(2, -(-B // TILE_ROWS))
-    return round_up(-(-B // tiles), 4) if tiles > 1 else max(1, B)
+def tile_rows(B: int, least: int) -> int:
+    """Return the batch rows of a work unit, a multiple of ``least`` where there are several.
+
+    A function of the batch, never of the threads, so that bits know no threads.
+    """
+    tiles = max(2, -(-B // TILE_ROWS))
+    return round_up(-(-B // tiles), least) if 2 * least <= B else max(1, B)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +69,12 @@ class Plan:
     resets: bool
     ragged: bool
     row_times: bool = False  # a timestamp for every row and step, instead of one for all rows
+    least: int = LEAST_ROWS  # batch rows of a work unit at least
 
     @functools.cached_property
     def rows(self) -> int:
         """Batch rows of a work unit."""
-        return tile_rows(self.B)
+        return tile_rows(self.B, self.least)
 
     @functools.cached_property
     def tiles(self) -> int:
@@ -429,12 +434,14 @@ def _run(plan: Plan, tensors: dict[str, Tensor | None], lengths: Tensor | None, 
         recipe.jobs([0, *addresses, at, address(saved), scratch]) as jobs,
     ):
         if not backward:
-            threads.run(functools.partial(plan.forward, jobs), recipe.shares)
+            threads.run(threads.Walk(plan.forward, jobs), recipe.shares)
             return
-        walk = _chunk_by_chunk(plan, order) if plan.chunked else plan.backward.backward
-        threads.run(functools.partial(walk, jobs), recipe.shares)
+        walk: threads.Work = threads.Walk(plan.backward.backward, jobs)
+        if plan.chunked:
+            walk = functools.partial(_chunk_by_chunk(plan, order), jobs)
+        threads.run(walk, recipe.shares)
         if tensors.get("d_weight_hh") is not None:
-            threads.run(functools.partial(plan.backward.gather, jobs), recipe.gathers)
+            threads.run(threads.Walk(plan.backward.gather, jobs), recipe.gathers)
 
 
 def _chunk_by_chunk(plan: Plan, order: np.ndarray) -> Kernel:

@@ -106,7 +106,7 @@ def _make_plan(
         _spec(variant.partition("@")[0], "@" in variant), *facts, keep, 0, resets, ragged, row_times
     )
     if variant.endswith(SPARSE):  # how much there is to keep is known only once the clocks were asked
-        return dataclasses.replace(plan, chunked=chunk if keep else 0)
+        return dataclasses.replace(plan, chunked=chunk if keep else 0, least=plan.spec.lanes)
     steps = 0 if not keep else engine.auto_chunk(plan) if chunk < 0 else chunk
     return dataclasses.replace(plan, chunked=engine.round_up(steps, plan.ring)) if steps else plan
 

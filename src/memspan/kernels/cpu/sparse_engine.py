@@ -96,7 +96,7 @@ def find_openings(plan: Plan, given: Given) -> Schedule:
     places = found.places() if plan.keep else found.places() | {"slope": (0, 0)}
     table.put_all(places | {"lane": _place(lane)})
     shares = threads.share(R, threads.wanted() if plan.T * plan.H * R > 2e6 else 1)
-    threads.run(functools.partial(module(plan.spec).schedule, table.jobs()), shares)
+    threads.run(threads.Walk(module(plan.spec).schedule, table.jobs()), shares)
     return found
 
 
@@ -260,7 +260,7 @@ def _stream(plan: Plan, given: Given, tensors: dict[str, Tensor | None]) -> None
     }  # fmt: skip
     shares = threads.share(units, threads.wanted() if plan.T * units * plan.H > 1e6 else 1)
     with table.lent(shares, sizes, {}) as jobs:
-        threads.run(functools.partial(module(s).stream, jobs), shares)
+        threads.run(threads.Walk(module(s).stream, jobs), shares)
 
 
 def _run(
@@ -282,10 +282,10 @@ def _run(
     if backward and steps:
         sizes |= _again(plan, found, steps)
     with table.lent(shares, sizes, _sums(plan, found.count, there) if backward else {}) as jobs:
-        threads.run(functools.partial(kernel.backward if backward else kernel.forward, jobs), shares)
+        threads.run(threads.Walk(kernel.backward if backward else kernel.forward, jobs), shares)
         if "d_weight_hh" in there:
             whole = [(a * plan.tiles, b * plan.tiles) for a, b in threads.share(plan.R, len(shares))]
-            threads.run(functools.partial(kernel.gather, jobs), whole)
+            threads.run(threads.Walk(kernel.gather, jobs), whole)
 
 
 def _put_kept(table: _Table, plan: Plan, saved: Tensor | None, count: int) -> int:

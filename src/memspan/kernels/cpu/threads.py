@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import ctypes
+import dataclasses
 import functools
 import itertools
 import os
@@ -17,12 +18,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import SimpleQueue
+from types import ModuleType
+from typing import Any
 
+import numpy as np
 import torch
 
+from memspan.kernels.cpu.memory import LINE
+
 _PAUSE_SOFT = 1
-_Ended = list[BaseException | None]
-_Task = tuple[Callable[[int, int], None], tuple[int, int], _Ended, "SimpleQueue[None]"]
 
 
 @functools.cache
@@ -76,48 +80,116 @@ def torch_held() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-class _Workers:
-    """Threads that wait for shares of work; a process that forked starts its own.
+@dataclasses.dataclass(frozen=True)
+class Walk:
+    """Compiled work over jobs, which a worker that watches its slot begins without Python.
 
-    A share costs a few microseconds, a fraction of what it costs through ``concurrent.futures``: that matters
-    beside kernels of a millisecond.
+    Args:
+        kernel: an ``entry(jobs, first, last)``.
+        jobs: one record a unit of work.
     """
+
+    kernel: Any
+    jobs: np.ndarray
+
+    def __call__(self, first: int, last: int) -> None:
+        """Do the units first … last − 1."""
+        self.kernel(self.jobs, first, last)
+
+
+Work = Callable[[int, int], None]
+
+
+@functools.cache
+def _address(kernel: Any) -> int:
+    """Return where the machine code of an entry lies."""
+    (made,) = kernel.overloads.values()
+    return int(made.library.get_pointer_to_function(made.fndesc.llvm_func_name))
+
+
+_TEXT = '''"""Slots of tasks, generated; do not edit."""
+
+from memspan.kernels.cpu.team import *
+'''
+
+
+def _compiled() -> ModuleType:
+    """Return the compiled part of a worker, ``team.py``."""
+    from memspan.kernels.cpu import cache
+    from memspan.kernels.cpu.generate import template
+
+    return cache.module("memspan_team", lambda: _TEXT + template("team"))
+
+
+class _Worker:
+    """A thread that does one share of work after the other, and its slot."""
+
+    def __init__(self, number: int) -> None:
+        self.free, self.team = threading.Lock(), _compiled()
+        memory = np.zeros(self.team.SLOT_BYTES + LINE, np.uint8)
+        self.slot = memory.ctypes.data + -memory.ctypes.data % LINE
+        self.tasks: SimpleQueue[tuple[Work, tuple[int, int]]] = SimpleQueue()
+        self.alarm: SimpleQueue[None] = SimpleQueue()
+        self.bell: SimpleQueue[None] = SimpleQueue()
+        self.wrong: BaseException | None = None
+        threading.Thread(target=self._serve, args=(memory,), name=f"memspan-{number}", daemon=True).start()
+
+    def begin(self, work: Work, part: tuple[int, int]) -> None:
+        """Have a share of work done."""
+        where = (0, 0, 0, 0)
+        if isinstance(work, Walk):
+            jobs = work.jobs
+            where = (_address(work.kernel), jobs.ctypes.data, len(jobs), jobs.itemsize)
+        else:
+            self.tasks.put((work, part))
+        if self.team.begin(self.slot, *where, *part):
+            self.alarm.put(None)
+
+    def end(self) -> None:
+        """Wait until the share is done."""
+        while not self.team.finished(self.slot):
+            self.bell.get()
+
+    def _serve(self, memory: np.ndarray) -> None:
+        """Do shares of work for ever; note what went wrong."""
+        while True:
+            need = self.team.serve(self.slot)
+            if need == self.team.ASLEEP:
+                self.alarm.get()
+                continue
+            if need == self.team.PYTHON:
+                work, part = self.tasks.get()
+                try:
+                    work(*part)
+                except BaseException as error:  # the caller raises it
+                    self.wrong = error
+                del work, part  # or the buffers of this call stay until the next
+                if not self.team.conclude(self.slot):
+                    continue
+            self.bell.put(None)
+
+
+class _Team:
+    """The workers of this process; one that forked has its own."""
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """Know of no threads."""
-        self.lock, self.count, self.waiting = threading.Lock(), 0, SimpleQueue[_Task]()
+        """Know of no workers."""
+        self.lock, self.workers = threading.Lock(), list[_Worker]()
 
-    def need(self, count: int) -> None:
-        """Have at least so many threads."""
-        if self.count >= count:
-            return
-        with self.lock:
-            for k in range(self.count, count):
-                threading.Thread(
-                    target=_serve, args=(self.waiting,), name=f"memspan-{k}", daemon=True
-                ).start()
-            self.count = max(self.count, count)
+    def take(self, count: int) -> list[_Worker]:
+        """Return up to so many workers that nobody else has; they are the caller's until given back."""
+        if len(self.workers) < count:
+            with self.lock:
+                while len(self.workers) < count:
+                    self.workers.append(_Worker(len(self.workers)))
+        return [worker for worker in self.workers[:count] if worker.free.acquire(blocking=False)]
 
 
-def _serve(waiting: SimpleQueue[_Task]) -> None:
-    """Do shares of work for ever; note what went wrong, or None, and ring."""
-    while True:
-        work, share, ended, bell = waiting.get()
-        wrong = None
-        try:
-            work(*share)
-        except BaseException as error:  # the caller raises it
-            wrong = error
-        ended.append(wrong)
-        bell.put(None)
-        del work, share, ended, bell, wrong  # or the buffers of this call stay until the next
-
-
-_WORKERS = _Workers()
-os.register_at_fork(after_in_child=_WORKERS.forget)
+_TEAM = _Team()
+os.register_at_fork(after_in_child=_TEAM.forget)
 
 
 def share(count: int, threads: int) -> list[tuple[int, int]]:
@@ -127,31 +199,34 @@ def share(count: int, threads: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
-def run(work: Callable[[int, int], None], shares: Sequence[tuple[int, int]]) -> None:
-    """Do every share of the work: the caller the first, pool threads the others."""
+def run(work: Work, shares: Sequence[tuple[int, int]]) -> None:
+    """Do every share of the work: the caller the first, and those for which no worker is free."""
     if len(shares) == 1:
         work(*shares[0])
         return
-    ended: _Ended = []
-    bell: SimpleQueue[None] = SimpleQueue()
-    _WORKERS.need(len(shares) - 1)
+    workers = _TEAM.take(len(shares) - 1)
     with torch_held():
-        for part in shares[1:]:
-            _WORKERS.waiting.put((work, part, ended, bell))
+        for worker, part in zip(workers, shares[1:], strict=False):
+            worker.begin(work, part)
         try:
-            work(*shares[0])
+            for part in (shares[0], *shares[1 + len(workers) :]):
+                work(*part)
         finally:
-            _wait(ended, bell, len(shares) - 1)
-    for wrong in ended:
-        if wrong is not None:
-            raise wrong
+            wrong = [_ended(worker) for worker in workers]
+    for error in wrong:
+        if error is not None:
+            raise error
 
 
-def _wait(ended: _Ended, bell: SimpleQueue[None], count: int) -> None:
-    """Wait until so many shares ended, interrupted or not: their threads write into the caller's buffers."""
-    while len(ended) < count:
+def _ended(worker: _Worker) -> BaseException | None:
+    """Wait for a worker, interrupted or not: it writes into the caller's buffers. Return what went wrong."""
+    interrupt = None
+    while True:
         try:
-            bell.get()
-        except KeyboardInterrupt as interrupt:
-            ended.append(interrupt)
-            count += 1
+            worker.end()
+            break
+        except KeyboardInterrupt as error:
+            interrupt = error
+    wrong, worker.wrong = worker.wrong, None
+    worker.free.release()
+    return interrupt or wrong
