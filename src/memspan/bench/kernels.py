@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from memspan.bench import ceiling, peers, sides
@@ -56,8 +57,8 @@ def measure(point: Point, effort: Effort | None = None) -> list[Row]:
     facts |= _speed(problem, mine)
     others, notes = peers.others(problem) if point.central else ([], {})
     timed |= race(others, effort)  # afterwards: jax's threads would disturb ours and torch's
-    if point.central:
-        timed[sides.FRESH] = peers.as_it_comes(point, effort)
+    if replace(point, ragged=False).central:
+        timed |= peers.as_it_comes(point, effort)
     met = [
         _against(problem, mine, peer, t, facts | {"note": notes.get(peer, "")}) for peer, t in timed.items()
     ]

@@ -21,7 +21,7 @@ gradient, fed by a gradient into the last state; *forward* keeps nothing for a b
 is timed its outputs and gradients must equal those of `torch.nn`. The sides take turns in one process, each
 in its best thread mode up to the row's threads, with denormals flushed for all, and the C library keeps what
 the process frees: torch's large blocks would else be given back and fault in again at every call. *As it
-comes*: `torch.nn` in a process of its own without that, as most programs have it. *Ceiling*: the fastest
+comes*: torch in a process of its own without that, as most programs have it. *Ceiling*: the fastest
 128×128×512 float32 product of the same run (our microkernel, `torch.mm`, oneDNN), all threads busy; only the
 recurrent products count as operations, 3·2·T·B·G·H² a training step, and of ragged rows only the true steps.
 Ragged lengths are uniform on 10 … 100; sequences are packed beforehand, in torch's favour. More in

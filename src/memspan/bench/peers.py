@@ -11,7 +11,7 @@ import torch
 
 from memspan.bench.points import Point
 from memspan.bench.process import alone
-from memspan.bench.sides import DENSE, Call, Problem, Results, ours, torch_side
+from memspan.bench.sides import FRESH, Call, Problem, Results, ours, peers_of, torch_side
 from memspan.bench.timing import Effort, Side, Timed, race
 from memspan.machine import cores
 
@@ -37,17 +37,19 @@ def others(problem: Problem) -> tuple[list[Side], dict[str, str]]:
     return sides, notes
 
 
-def as_it_comes(point: Point, effort: Effort | None = None) -> Timed:
-    """Return how fast ``torch.nn`` does a dense point in a process of its own, nothing told to its memory."""
+def as_it_comes(point: Point, effort: Effort | None = None) -> dict[str, Timed]:
+    """Return how fast torch does a point in a process of its own, nothing told to its memory: each way."""
     asked = None if effort is None else dataclasses.astuple(effort)
-    return Timed(**alone("memspan.bench.peers:_torch_alone", dataclasses.asdict(point), asked))
+    found = alone("memspan.bench.peers:_torch_alone", dataclasses.asdict(point), asked)
+    return {peer + FRESH: Timed(**timed) for peer, timed in found.items()}
 
 
-def _torch_alone(point: dict[str, Any], effort: Sequence[Any] | None) -> dict[str, Any]:
+def _torch_alone(point: dict[str, Any], effort: Sequence[Any] | None) -> dict[str, dict[str, Any]]:
     there = Point(**point)
-    call = torch_side(Problem.at(there), DENSE)
-    sides = [Side(DENSE, n, call) for n in range(1, there.threads + 1)]
-    return dataclasses.asdict(race(sides, Effort(*effort) if effort else None)[DENSE])
+    problem, modes = Problem.at(there), range(1, there.threads + 1)
+    sides = [Side(peer, n, torch_side(problem, peer)) for peer in peers_of(there) for n in modes]
+    timed = race(sides, Effort(*effort) if effort else None)
+    return {peer: dataclasses.asdict(one) for peer, one in timed.items()}
 
 
 def _installed(module: str, notes: dict[str, str]) -> bool:

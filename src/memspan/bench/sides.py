@@ -19,7 +19,7 @@ from memspan.kernels.unrolling import KernelName
 Results = list[Tensor]
 Call = Callable[[], Results]
 DENSE, PACKED, PADDED = "torch.nn", "torch.nn packed", "torch.nn padded"
-FRESH = "torch.nn as it comes"  # in a process of its own, whose freed memory goes back to the system
+FRESH = " as it comes"  # behind a peer's name: in a process of its own, freed memory goes back to the system
 LAYERS: dict[str, Callable[[int, int], nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 TOLERANCE = 2e-5
