@@ -19,7 +19,7 @@ from torch.autograd import grad
 
 from memspan.cells.cell import Cell, Parameters
 from memspan.cells.time_gate.equations import TimeGate
-from memspan.kernels.cpu import cache, ops, sparse_engine
+from memspan.kernels.cpu import cache, ops, sparse_engine, threads
 from memspan.kernels.cpu.spec import spec_for
 from memspan.kernels.reference import unroll_reference
 from memspan.simd import LANES
@@ -46,9 +46,7 @@ def failure(cell: Cell, sparse: bool) -> str | None:
 
 def _tried(cell: Cell, sparse: bool) -> str | None:
     """Try a kernel unless a note beside its compiled code says that it passed."""
-    spec = spec_for(cell, LANES)
-    dense = () if sparse else (cache.load_forward(spec), cache.load_backward(spec))
-    modules = dense or (sparse_engine.module(spec),)
+    modules = (sparse_engine.module(spec_for(cell, LANES)),) if sparse else _dense(cell)
     if passed(*modules):
         return None
     with (  # whatever the caller has set
@@ -57,6 +55,15 @@ def _tried(cell: Cell, sparse: bool) -> str | None:
     ):  # fmt: skip
         worst = max(error(cell, shape, sparse) for shape in SHAPES)
     return judged(worst, *modules)
+
+
+def _dense(cell: Cell) -> tuple[ModuleType, ModuleType]:
+    """Return the modules that walk forward and backward; another process compiles the second meanwhile."""
+    spec = spec_for(cell, LANES)
+    forward = cache.load_forward(spec)
+    if threads.wanted() > 1:
+        threads.compiled()
+    return forward, cache.load_backward(spec)
 
 
 def judged(worst: float, *modules: ModuleType) -> str | None:

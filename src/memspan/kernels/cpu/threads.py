@@ -113,7 +113,7 @@ from memspan.kernels.cpu.team import *
 '''
 
 
-def _compiled() -> ModuleType:
+def compiled() -> ModuleType:
     """Return the compiled part of a worker, ``team.py``."""
     from memspan.kernels.cpu import cache
     from memspan.kernels.cpu.generate import template
@@ -125,10 +125,10 @@ class _Worker:
     """A thread that does one share of work after the other, and its slot."""
 
     def __init__(self, number: int) -> None:
-        self.free, self.team = threading.Lock(), _compiled()
+        self.free, self.team = threading.Lock(), compiled()
         memory = np.zeros(self.team.SLOT_BYTES + LINE, np.uint8)
         self.slot = memory.ctypes.data + -memory.ctypes.data % LINE
-        self.tasks: SimpleQueue[tuple[Work, tuple[int, int]]] = SimpleQueue()
+        self.task: tuple[Work, tuple[int, int]] | None = None
         self.alarm: SimpleQueue[None] = SimpleQueue()
         self.bell: SimpleQueue[None] = SimpleQueue()
         self.wrong: BaseException | None = None
@@ -141,13 +141,14 @@ class _Worker:
             jobs = work.jobs
             where = (_address(work.kernel), jobs.ctypes.data, len(jobs), jobs.itemsize)
         else:
-            self.tasks.put((work, part))
+            self.task = work, part
         if self.team.begin(self.slot, *where, *part):
             self.alarm.put(None)
 
     def end(self) -> None:
         """Wait until the share is done."""
         while not self.team.finished(self.slot):
+            self.alarm.put(None)  # an interrupt may have kept ``begin`` from it; one too many does no harm
             self.bell.get()
 
     def _serve(self, memory: np.ndarray) -> None:
@@ -158,15 +159,19 @@ class _Worker:
                 self.alarm.get()
                 continue
             if need == self.team.PYTHON:
-                work, part = self.tasks.get()
-                try:
-                    work(*part)
-                except BaseException as error:  # the caller raises it
-                    self.wrong = error
-                del work, part  # or the buffers of this call stay until the next
+                self._do()
                 if not self.team.conclude(self.slot):
                     continue
             self.bell.put(None)
+
+    def _do(self) -> None:
+        """Do the task that is not a walk; its buffers are let go with it."""
+        assert self.task is not None
+        (work, part), self.task = self.task, None
+        try:
+            work(*part)
+        except BaseException as error:  # the caller raises it
+            self.wrong = error
 
 
 class _Team:
@@ -206,9 +211,9 @@ def run(work: Work, shares: Sequence[tuple[int, int]]) -> None:
         return
     workers = _TEAM.take(len(shares) - 1)
     with torch_held():
-        for worker, part in zip(workers, shares[1:], strict=False):
-            worker.begin(work, part)
         try:
+            for worker, part in zip(workers, shares[1:], strict=False):
+                worker.begin(work, part)
             for part in (shares[0], *shares[1 + len(workers) :]):
                 work(*part)
         finally:
