@@ -33,12 +33,14 @@ def avx2() -> dict[str, Any]:
 def _centre_row() -> dict[str, Any]:
     from memspan import simd
     from memspan.bench.kernels import measure
-    from memspan.bench.sides import DENSE
+    from memspan.bench.sides import DENSE, FRESH
 
     keep_memory()
     if simd.LANES != 8:
         return {"note": "not measured: this processor's vectors do not hold 8 floats under AVX2"}
-    return next(row for row in measure(Point("lstm", threads=1)) if row["peer"] == DENSE)
+    rows = {row["peer"]: row for row in measure(Point("lstm", threads=1))}
+    fresh = rows[DENSE + FRESH]
+    return rows[DENSE] | {"fresh_ms": fresh["peer_ms"], "fresh_ratio": fresh["ratio"]}
 
 
 def compiling() -> dict[str, Any]:

@@ -124,7 +124,8 @@ def _avx2(it: Mapping[str, Any]) -> str:
         return f"LSTM held to AVX2: {it['note']}."
     return (
         f"LSTM at the centre, one thread, both sides held to AVX2: {it['ours_ms']} ms, `nn.LSTM` "
-        f"{it['peer_ms']} ms, **{it['ratio']:.2f}×**, {100 * it['ceiling_fraction']:.0f}% of that ceiling."
+        f"{it['peer_ms']} ms, **{it['ratio']:.2f}×**, {100 * it['ceiling_fraction']:.0f}% of that ceiling; "
+        f"`nn.LSTM` with memory as it comes {it['fresh_ms']} ms, {it['fresh_ratio']:.2f}×."
     )
 
 
