@@ -54,7 +54,8 @@ def test_two_processes_may_compile_at_once_and_a_third_needs_not(tmp_path, monke
     assert results[0][0] == results[1][0]
     assert not list(tmp_path.rglob("*.tmp"))
     compiled = {path.stem for path in tmp_path.rglob("*.compiled")}
-    assert compiled == {"memspan_kernel_rnn_tanh", "memspan_kernel_rnn_tanh_backward"}
+    workers = {"memspan_team"}  # where torch has several threads
+    assert compiled - workers == {"memspan_kernel_rnn_tanh", "memspan_kernel_rnn_tanh_backward"}
     third = run_step("import subprocess; subprocess.Popen = None; ")  # nothing is left to compile ahead
     assert third.communicate(timeout=300)[0] == results[0][0]
 
