@@ -21,7 +21,7 @@ from memspan.kernels.cpu.jobs import FIELDS, PLACE, records
 from memspan.kernels.cpu.spec import Spec, round_up
 
 TILE_ROWS = 64
-LEAST_ROWS = 4
+LEAST_ROWS = 4  # fewer leave the register tiles waiting for the weights
 RING_ROWS = 128
 KEEP_BYTES = 512 * 2**20  # a replica whose states take more is run forward again, chunk by chunk
 SHARED_WORK = 5e6  # operations below which a second thread costs more than it brings

@@ -114,20 +114,20 @@ def _make_plan(
 _cached_plan = functools.lru_cache(maxsize=512)(_make_plan)
 
 
-Given = tuple[Any, ...]  # the tensors of ``TENSORS``
+Operands = tuple[Any, ...]  # the tensors of ``TENSORS``
 
 
 def _walk_forward(
-    given: Given, variant: str, outputs: bool, states: bool, keep: bool, chunk: int
+    tensors: Operands, variant: str, outputs: bool, states: bool, keep: bool, chunk: int
 ) -> engine.Forward:
     """Unroll a cell; return outputs, last states, carried states, and what backward needs, or None each."""
-    plan = _plan(given, variant, keep, chunk)
+    plan = _plan(tensors, variant, keep, chunk)
     run = sparse_engine.run_forward if variant.endswith(SPARSE) else engine.run_forward
-    return run(plan, _given(given, variant), outputs, states)
+    return run(plan, _given(tensors, variant), outputs, states)
 
 
 def _walk_backward(
-    above: engine.Above, saved: Tensor, tensors: Given, variant: str, chunk: int, wants: Sequence[bool]
+    above: engine.Above, saved: Tensor, tensors: Operands, variant: str, chunk: int, wants: Sequence[bool]
 ) -> list[Tensor | None]:
     """Return the gradients of ``GRADIENTS``; None where one is not wanted."""
     plan, given = _plan(tensors, variant, True, chunk), _given(tensors, variant)
@@ -147,10 +147,10 @@ def _unroll(
     variant: str, outputs: bool, states: bool, keep: bool, chunk: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """Unroll a cell as ``_walk_forward`` does; an empty tensor where it gives none."""
-    given = (
+    tensors = (
         x, state, weight_ih, weight_hh, bias_ih, bias_hh, own, clocks, times, lengths, resets,
     )  # fmt: skip
-    every, last, others, saved = _walk_forward(given, variant, outputs, states, keep, chunk)
+    every, last, others, saved = _walk_forward(tensors, variant, outputs, states, keep, chunk)
     return (
         weight_hh.new_empty(0) if every is None else every,
         last,
@@ -167,16 +167,16 @@ def _gradients(
     variant: str, chunk: int, wants: list[bool],
 ) -> list[Tensor]:  # fmt: skip
     """Return the gradients as ``_walk_backward`` does; an empty tensor where it gives none."""
-    given = (
+    tensors = (
         x, state, weight_ih, weight_hh, bias_ih, bias_hh, own, clocks, times, lengths, resets,
     )  # fmt: skip
     h, rest = (None, None) if d_last is None else (d_last[0], d_last[1:] if len(d_last) > 1 else None)
     above = engine.Above(d_outputs, h, rest, d_states)
-    grads = _walk_backward(above, saved, given, variant, chunk, wants)
+    grads = _walk_backward(above, saved, tensors, variant, chunk, wants)
     return [weight_hh.new_empty(0) if grad is None else grad for grad in grads]
 
 
-def _given(tensors: Sequence[Tensor | None], variant: str) -> engine.Given:
+def _given(tensors: Operands, variant: str) -> engine.Given:
     """Return a call's tensors as the kernel reads them."""
     made: list[Any] = [None if t is None else t.contiguous() for t in tensors]
     given = engine.Given(*made)
