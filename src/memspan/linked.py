@@ -88,6 +88,6 @@ def linked(function: Callable[..., Any]) -> Any:
     return nb.njit(function, **_OPTIONS)
 
 
-def entry(signature: Any, **options: Any) -> Any:
+def entry(signature: Any) -> Any:
     """Return a decorator for what Python calls, compiled at once and kept on disk."""
-    return nb.njit(signature, cache=True, **(_FAST | options))
+    return nb.njit(signature, cache=True, **_FAST)

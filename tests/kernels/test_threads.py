@@ -69,12 +69,17 @@ def test_an_interrupt_waits_for_the_threads_that_still_write():
 
 FORKS = """
 import os, threading
+import numba as nb, numpy as np
 from memspan.kernels.cpu import threads
-work = lambda first, last: None
-threads.run(work, [(0, 1), (1, 2)])
+nothing = lambda first, last: None
+kernel = nb.njit("void(i8[::1], intp, intp)", nogil=True)(lambda jobs, first, last: None)
+compiled = threads.Walk(kernel, np.zeros(2, np.int64))
+for work in (nothing, compiled):
+    threads.run(work, [(0, 1), (1, 2)])
 child = os.fork()
 threading.Timer(30, os._exit, (1,)).start()  # without threads of its own the child waits for ever
-threads.run(work, [(0, 1), (1, 2)])
+for work in (compiled, nothing):
+    threads.run(work, [(0, 1), (1, 2)])
 if child:
     os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 os._exit(0)
@@ -92,14 +97,31 @@ def count_up(jobs, first, last):
         jobs[unit] += 1
 
 
-@pytest.mark.parametrize("rest", [0.0, 0.005], ids=["while-workers-watch", "while-they-sleep"])
-def test_workers_walk_compiled_work(rest):
+@pytest.mark.parametrize("rest", [0.0, 0.02], ids=["while-threads-watch", "while-they-sleep"])
+@pytest.mark.parametrize("by", ["torchs-threads", "ours"])
+def test_compiled_work_is_done_by_either_kind_of_thread(rest, by, monkeypatch):
+    if by == "ours":
+        monkeypatch.setattr(threads, "team", lambda: None)
     jobs = np.zeros(7, np.int64)
     work = threads.Walk(count_up, jobs)
     for turn in range(1, 41):
         threads.run(work, [(0, 2), (2, 3), (3, 7)])
         assert jobs.tolist() == [turn] * 7
         time.sleep(rest)
+
+
+def test_no_share_is_left_where_fewer_threads_come_than_were_asked_for(python):
+    python(
+        "import numpy as np, numba as nb\n"
+        "from memspan.kernels.cpu import threads\n"
+        "@nb.njit(nb.void(nb.int64[::1], nb.intp, nb.intp), nogil=True)\n"
+        "def count_up(jobs, first, last):\n"
+        "    for unit in range(first, last): jobs[unit] += 1\n"
+        "jobs = np.zeros(6, np.int64)\n"
+        "threads.run(threads.Walk(count_up, jobs), [(k, k + 1) for k in range(6)])\n"
+        "assert jobs.tolist() == [1] * 6",
+        OMP_THREAD_LIMIT="2",
+    )
 
 
 def test_compiled_work_and_others_take_turns():
@@ -111,7 +133,7 @@ def test_compiled_work_and_others_take_turns():
     assert sorted(seen) == [(0, 2)] * 30 + [(2, 4)] * 30
 
 
-def test_several_callers_share_the_workers():
+def test_several_callers_do_compiled_work_at_once():
     mine = [np.zeros(6, np.int64) for _ in range(4)]
 
     def call(jobs):
@@ -124,18 +146,3 @@ def test_several_callers_share_the_workers():
     for caller in callers:
         caller.join(timeout=60)
     assert [jobs.tolist() for jobs in mine] == [[200] * 6] * 4
-
-
-def test_who_finds_no_worker_free_does_every_share():
-    here = threading.get_ident()
-    done = []
-
-    def inner(first, last):
-        done.append((first, last, threading.get_ident()))
-
-    def outer(first, last):
-        if first == 0:
-            threads.run(inner, [(0, 1), (1, 2)])
-
-    threads.run(outer, [(0, 1), (1, 2)])
-    assert done == [(0, 1, here), (1, 2, here)]

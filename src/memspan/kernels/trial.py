@@ -62,7 +62,7 @@ def _dense(cell: Cell) -> tuple[ModuleType, ModuleType]:
     spec = spec_for(cell, LANES)
     forward = cache.load_forward(spec)
     if threads.wanted() > 1:
-        threads.compiled()
+        threads.team()
     return forward, cache.load_backward(spec)
 
 

@@ -1,7 +1,9 @@
-"""Worker threads of the CPU kernel, and peace with torch's own.
+"""Who does the CPU kernel's shares of work: torch's own OpenMP threads, or worker threads of ours.
 
-torch's OpenMP workers spin for milliseconds after every operation and hold the cores our threads need. So
-around a call with several threads torch is held to one, and the OpenMP pool it spun up is let go.
+torch's OpenMP threads spin for milliseconds after every operation and hold the cores that threads of ours
+would need. So compiled work is done by them (``team.py``): they begin at once, without Python, and are there
+for torch again afterwards. Work in Python, and compiled work where torch has another OpenMP than GNU's, is
+for threads of ours; torch is held to one thread meanwhile, and the OpenMP threads it spun up are let go.
 """
 
 from __future__ import annotations
@@ -18,28 +20,34 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 
-from memspan.kernels.cpu.memory import LINE
-
 _PAUSE_SOFT = 1
+_FORKED: list[bool] = []
+_NEEDED = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads", "omp_pause_resource_all")
+Work = Callable[[int, int], None]
+_Ended = list[BaseException | None]
+_Task = tuple[Work, tuple[int, int], _Ended, "SimpleQueue[None]"]
 
 
 @functools.cache
 def _openmp() -> ctypes.CDLL | None:
-    """Return the GNU OpenMP library torch loaded, or None where it uses another."""
-    if not sys.platform.startswith("linux"):
+    """Return the GNU OpenMP library torch loaded, or None where it uses another.
+
+    None too in a process that forked: the threads of its parent's pool are not there, and it would wait for
+    them for ever.
+    """
+    if _FORKED or not sys.platform.startswith("linux"):
         return None
     try:
         maps = Path("/proc/self/maps").read_text(encoding="utf-8")
         found = [line.split()[-1] for line in maps.splitlines() if "libgomp" in line]
         library = next((path for path in found if "torch" in path), found[0] if found else None)
         loaded = ctypes.CDLL(library) if library else None
-        return loaded if loaded is not None and hasattr(loaded, "omp_pause_resource_all") else None
+        return loaded if loaded is not None and all(hasattr(loaded, name) for name in _NEEDED) else None
     except OSError:
         return None
 
@@ -66,23 +74,9 @@ def wanted() -> int:
     return torch.get_num_threads() if told is None else told
 
 
-@contextlib.contextmanager
-def torch_held() -> Iterator[None]:
-    """Hold torch to one thread and let its spinning workers go; restore the count afterwards."""
-    threads = torch.get_num_threads()
-    library = _openmp()
-    if library is not None:
-        library.omp_pause_resource_all(_PAUSE_SOFT)
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 @dataclasses.dataclass(frozen=True)
 class Walk:
-    """Compiled work over jobs, which a worker that watches its slot begins without Python.
+    """Compiled work over jobs, which torch's OpenMP threads can do.
 
     Args:
         kernel: an ``entry(jobs, first, last)``.
@@ -97,7 +91,49 @@ class Walk:
         self.kernel(self.jobs, first, last)
 
 
-Work = Callable[[int, int], None]
+_TEXT = '''"""What a team of threads does, generated; do not edit."""
+
+from memspan.kernels.cpu.team import *
+'''
+
+
+@dataclasses.dataclass(frozen=True)
+class _Team:
+    """torch's OpenMP threads, and what they do.
+
+    Args:
+        parallel: OpenMP's function that has a team of threads do something.
+        do_shares: what: see ``team.py``.
+        numbers: the addresses of OpenMP's functions that tell a thread its number, and how many there are.
+    """
+
+    parallel: Callable[..., None]
+    do_shares: ctypes.c_void_p
+    numbers: tuple[int, int]
+
+    def do(self, work: Walk, shares: Sequence[tuple[int, int]]) -> None:
+        """Do every share of compiled work."""
+        jobs = work.jobs
+        where = jobs.ctypes.data, len(jobs), jobs.itemsize
+        task = np.array([
+            *self.numbers, len(shares), _address(work.kernel), *where, *itertools.chain(*shares)
+        ])  # fmt: skip
+        self.parallel(self.do_shares, ctypes.c_void_p(task.ctypes.data), len(shares), 0)
+
+
+@functools.cache
+def team() -> _Team | None:
+    """Return torch's OpenMP threads as ours, or None where they cannot be had."""
+    library = _openmp()
+    if library is None:
+        return None
+    from memspan.kernels.cpu import cache
+    from memspan.kernels.cpu.generate import template
+
+    module = cache.module("memspan_team", lambda: _TEXT + template("team"))
+    asked = library.omp_get_thread_num, library.omp_get_num_threads
+    first, second = (ctypes.cast(function, ctypes.c_void_p).value or 0 for function in asked)
+    return _Team(library.GOMP_parallel, ctypes.c_void_p(module.do_shares.address), (first, second))
 
 
 @functools.cache
@@ -107,94 +143,72 @@ def _address(kernel: Any) -> int:
     return int(made.library.get_pointer_to_function(made.fndesc.llvm_func_name))
 
 
-_TEXT = '''"""Slots of tasks, generated; do not edit."""
-
-from memspan.kernels.cpu.team import *
-'''
-
-
-def compiled() -> ModuleType:
-    """Return the compiled part of a worker, ``team.py``."""
-    from memspan.kernels.cpu import cache
-    from memspan.kernels.cpu.generate import template
-
-    return cache.module("memspan_team", lambda: _TEXT + template("team"))
-
-
-class _Worker:
-    """A thread that does one share of work after the other, and its slot."""
-
-    def __init__(self, number: int) -> None:
-        self.free, self.team = threading.Lock(), compiled()
-        memory = np.zeros(self.team.SLOT_BYTES + LINE, np.uint8)
-        self.slot = memory.ctypes.data + -memory.ctypes.data % LINE
-        self.task: tuple[Work, tuple[int, int]] | None = None
-        self.alarm: SimpleQueue[None] = SimpleQueue()
-        self.bell: SimpleQueue[None] = SimpleQueue()
-        self.wrong: BaseException | None = None
-        threading.Thread(target=self._serve, args=(memory,), name=f"memspan-{number}", daemon=True).start()
-
-    def begin(self, work: Work, part: tuple[int, int]) -> None:
-        """Have a share of work done."""
-        where = (0, 0, 0, 0)
-        if isinstance(work, Walk):
-            jobs = work.jobs
-            where = (_address(work.kernel), jobs.ctypes.data, len(jobs), jobs.itemsize)
-        else:
-            self.task = work, part
-        if self.team.begin(self.slot, *where, *part):
-            self.alarm.put(None)
-
-    def end(self) -> None:
-        """Wait until the share is done."""
-        while not self.team.finished(self.slot):
-            self.alarm.put(None)  # an interrupt may have kept ``begin`` from it; one too many does no harm
-            self.bell.get()
-
-    def _serve(self, memory: np.ndarray) -> None:
-        """Do shares of work for ever; note what went wrong."""
-        while True:
-            need = self.team.serve(self.slot)
-            if need == self.team.ASLEEP:
-                self.alarm.get()
-                continue
-            if need == self.team.PYTHON:
-                self._do()
-                if not self.team.conclude(self.slot):
-                    continue
-            self.bell.put(None)
-
-    def _do(self) -> None:
-        """Do the task that is not a walk; its buffers are let go with it."""
-        assert self.task is not None
-        (work, part), self.task = self.task, None
-        try:
-            work(*part)
-        except BaseException as error:  # the caller raises it
-            self.wrong = error
+@contextlib.contextmanager
+def torch_held() -> Iterator[None]:
+    """Hold torch to one thread and let its spinning workers go; restore the count afterwards."""
+    threads = torch.get_num_threads()
+    library = _openmp()
+    if library is not None:
+        library.omp_pause_resource_all(_PAUSE_SOFT)
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
-class _Team:
-    """The workers of this process; one that forked has its own."""
+class _Workers:
+    """Threads that wait for shares of work; a process that forked starts its own.
+
+    A share costs a few microseconds, a fraction of what it costs through ``concurrent.futures``: that matters
+    beside kernels of a millisecond.
+    """
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """Know of no workers."""
-        self.lock, self.workers = threading.Lock(), list[_Worker]()
+        """Know of no threads."""
+        self.lock, self.count, self.waiting = threading.Lock(), 0, SimpleQueue[_Task]()
 
-    def take(self, count: int) -> list[_Worker]:
-        """Return up to so many workers that nobody else has; they are the caller's until given back."""
-        if len(self.workers) < count:
-            with self.lock:
-                while len(self.workers) < count:
-                    self.workers.append(_Worker(len(self.workers)))
-        return [worker for worker in self.workers[:count] if worker.free.acquire(blocking=False)]
+    def need(self, count: int) -> None:
+        """Have at least so many threads."""
+        if self.count >= count:
+            return
+        with self.lock:
+            for k in range(self.count, count):
+                threading.Thread(
+                    target=_serve, args=(self.waiting,), name=f"memspan-{k}", daemon=True
+                ).start()
+            self.count = max(self.count, count)
 
 
-_TEAM = _Team()
-os.register_at_fork(after_in_child=_TEAM.forget)
+def _serve(waiting: SimpleQueue[_Task]) -> None:
+    """Do shares of work for ever; note what went wrong, or None, and ring."""
+    while True:
+        work, share, ended, bell = waiting.get()
+        wrong = None
+        try:
+            work(*share)
+        except BaseException as error:  # the caller raises it
+            wrong = error
+        ended.append(wrong)
+        bell.put(None)
+        del work, share, ended, bell, wrong  # or the buffers of this call stay until the next
+
+
+_WORKERS = _Workers()
+
+
+def _after_fork() -> None:
+    """Know of no threads in a process that forked."""
+    _FORKED.append(True)
+    _openmp.cache_clear()
+    team.cache_clear()
+    _WORKERS.forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def share(count: int, threads: int) -> list[tuple[int, int]]:
@@ -205,33 +219,33 @@ def share(count: int, threads: int) -> list[tuple[int, int]]:
 
 
 def run(work: Work, shares: Sequence[tuple[int, int]]) -> None:
-    """Do every share of the work: the caller the first, and those for which no worker is free."""
+    """Do every share of the work: the caller the first, other threads the others."""
     if len(shares) == 1:
         work(*shares[0])
         return
-    workers = _TEAM.take(len(shares) - 1)
+    if isinstance(work, Walk) and (torchs := team()) is not None:
+        torchs.do(work, shares)
+        return
+    ended: _Ended = []
+    bell: SimpleQueue[None] = SimpleQueue()
+    _WORKERS.need(len(shares) - 1)
     with torch_held():
+        for part in shares[1:]:
+            _WORKERS.waiting.put((work, part, ended, bell))
         try:
-            for worker, part in zip(workers, shares[1:], strict=False):
-                worker.begin(work, part)
-            for part in (shares[0], *shares[1 + len(workers) :]):
-                work(*part)
+            work(*shares[0])
         finally:
-            wrong = [_ended(worker) for worker in workers]
-    for error in wrong:
-        if error is not None:
-            raise error
+            _wait(ended, bell, len(shares) - 1)
+    for wrong in ended:
+        if wrong is not None:
+            raise wrong
 
 
-def _ended(worker: _Worker) -> BaseException | None:
-    """Wait for a worker, interrupted or not: it writes into the caller's buffers. Return what went wrong."""
-    interrupt = None
-    while True:
+def _wait(ended: _Ended, bell: SimpleQueue[None], count: int) -> None:
+    """Wait until so many shares ended, interrupted or not: their threads write into the caller's buffers."""
+    while len(ended) < count:
         try:
-            worker.end()
-            break
-        except KeyboardInterrupt as error:
-            interrupt = error
-    wrong, worker.wrong = worker.wrong, None
-    worker.free.release()
-    return interrupt or wrong
+            bell.get()
+        except KeyboardInterrupt as interrupt:
+            ended.append(interrupt)
+            count += 1
