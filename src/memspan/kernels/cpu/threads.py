@@ -59,7 +59,7 @@ _WANTED: contextvars.ContextVar[int | None] = contextvars.ContextVar("kernel thr
 def kernel_threads(n: int) -> Iterator[None]:
     """Give the kernels n threads inside the block, whatever torch has.
 
-    A torch operation between two kernels that wakes torch's workers costs a millisecond to send them away.
+    So torch itself can be held to one, whose products have the same bits whatever the kernels' threads.
     """
     token = _WANTED.set(n)
     try:
