@@ -51,7 +51,8 @@ def measure(point: Point, effort: Effort | None = None) -> list[Row]:
     if not facts["equal"]:
         note = f"not timed: differs from torch.nn by {error:.1e}, allowed {TOLERANCE:.0e}"
         return [_row(problem, peer, facts | {"note": note}) for peer in sides.peers_of(point)]
-    timed = race(_runners(problem), effort)
+    ours = Side(OURS, point.threads, sides.ours(problem))
+    timed = race([ours, *peers.torch_sides(problem)], effort)
     facts["foreign_cores"] = watch.foreign()
     mine = timed.pop(OURS)
     facts |= _speed(problem, mine)
@@ -64,16 +65,6 @@ def measure(point: Point, effort: Effort | None = None) -> list[Row]:
     ]
     missing = [_row(problem, peer, facts | {"note": notes[peer]}) for peer in notes if peer not in timed]
     return met + missing
-
-
-def _runners(problem: Problem) -> list[Side]:
-    """Return our side and torch's, in each of its thread modes."""
-    point = problem.point
-    runners = [Side(OURS, point.threads, sides.ours(problem))]
-    for peer in sides.peers_of(point):
-        call = sides.torch_side(problem, peer)
-        runners += [Side(peer, n, call) for n in range(1, point.threads + 1)]
-    return runners
 
 
 def _speed(problem: Problem, mine: Timed) -> Row:

@@ -1,4 +1,4 @@
-"""Other peers, at the centre only: the reference loop, torchrecurrent, jax's scan, and torch as it comes."""
+"""The peers: torch in its ways; at the centre also a reference loop, torchrecurrent and jax."""
 
 from __future__ import annotations
 
@@ -37,6 +37,12 @@ def others(problem: Problem) -> tuple[list[Side], dict[str, str]]:
     return sides, notes
 
 
+def torch_sides(problem: Problem) -> list[Side]:
+    """Return torch's ways to do a problem, each in each of its thread modes."""
+    calls = {peer: torch_side(problem, peer) for peer in peers_of(problem.point)}
+    return [Side(peer, n, call) for peer, call in calls.items() for n in range(1, problem.point.threads + 1)]
+
+
 def as_it_comes(point: Point, effort: Effort | None = None) -> dict[str, Timed]:
     """Return how fast torch does a point in a process of its own, nothing told to its memory: each way."""
     asked = None if effort is None else dataclasses.astuple(effort)
@@ -45,10 +51,7 @@ def as_it_comes(point: Point, effort: Effort | None = None) -> dict[str, Timed]:
 
 
 def _torch_alone(point: dict[str, Any], effort: Sequence[Any] | None) -> dict[str, dict[str, Any]]:
-    there = Point(**point)
-    problem, modes = Problem.at(there), range(1, there.threads + 1)
-    sides = [Side(peer, n, torch_side(problem, peer)) for peer in peers_of(there) for n in modes]
-    timed = race(sides, Effort(*effort) if effort else None)
+    timed = race(torch_sides(Problem.at(Point(**point))), Effort(*effort) if effort else None)
     return {peer: dataclasses.asdict(one) for peer, one in timed.items()}
 
 

@@ -252,7 +252,10 @@ def offsets(sizes: dict[str, int]) -> tuple[dict[str, int], int]:
 
 @dataclasses.dataclass
 class Given:
-    """The tensors of one call: contiguous, float32 (clocks and times float64, symbols and lengths int64)."""
+    """The tensors of one call: contiguous, float32 (clocks and times float64, symbols and lengths int64).
+
+    In the order of ``ops.TENSORS``.
+    """
 
     x: Tensor
     state: Tensor | None  # (parts, R, B, H), zero if None

@@ -361,7 +361,7 @@ def _fold_call(tensors: Sequence[Any], dims: Sequence[int | None], size: int) ->
 
 def _vmap(info: Any, in_dims: Any, *args: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     folded = _fold_call(args[:COUNT], in_dims[:COUNT], info.batch_size)
-    made = (unroll_op if torch.compiler.is_compiling() else _Unroll.apply)(*folded, *args[COUNT:])
+    made = _call_operator(*folded, *args[COUNT:])
     parts = [_unfold(t, info.batch_size, axis) for t, axis in zip(made, (0, 1, 0, 0), strict=True)]
     return tuple(part[0] for part in parts), tuple(part[1] for part in parts)
 
@@ -375,8 +375,7 @@ def _vmap_backward(info: Any, in_dims: Any, *args: Any) -> tuple[list[Tensor], l
         for t, d, axis in zip(args[:4], in_dims[:4], (0, 1, 0, 0), strict=True)
     ]
     folded = _fold_call(args[4 : 4 + COUNT], in_dims[4 : 4 + COUNT], info.batch_size)
-    call = unroll_backward_op if torch.compiler.is_compiling() else _Backward.apply
-    made = call(*above, *folded, *args[4 + COUNT :])
+    made = call_backward(*above, *folded, *args[4 + COUNT :])
     parts = [_unfold(t, info.batch_size, axis) for t, axis in zip(made, AXES, strict=False)]
     return [part[0] for part in parts], [part[1] for part in parts]
 
@@ -464,17 +463,19 @@ def call_unroll(*args: Any) -> tuple[Any, Any, tuple[Tensor, ...]]:
         outputs, carried states, each last state; None or an empty tensor for what was not wanted.
     """
     given = args[:COUNT]
-    if not torch.compiler.is_compiling():
-        if not _are_functorch_transforms_active() and _plain(*given):
-            if args[KEEP]:
-                every, others, *parts = _Direct.apply(*args)
-                return every, others, tuple(parts)
-            every, last, others, _ = _walk_forward(given, *args[COUNT:])
-        else:
-            every, last, others, _ = _Unroll.apply(*args)
+    if torch.compiler.is_compiling() or _are_functorch_transforms_active() or not _plain(*given):
+        every, last, others, _ = _call_operator(*args)
+    elif args[KEEP]:
+        every, others, *parts = _Direct.apply(*args)
+        return every, others, tuple(parts)
     else:
-        every, last, others, _ = unroll_op(*args)
+        every, last, others, _ = _walk_forward(given, *args[COUNT:])
     return every, others, last.unbind(0)
+
+
+def _call_operator(*args: Any) -> tuple[Any, Tensor, Any, Any]:
+    """Call the operator while compiling, or what stands for it under every other transform."""
+    return (unroll_op if torch.compiler.is_compiling() else _Unroll.apply)(*args)
 
 
 def call_backward(*args: Any) -> Sequence[Tensor]:
@@ -483,7 +484,4 @@ def call_backward(*args: Any) -> Sequence[Tensor]:
     Returns:
         A gradient for each of ``GRADIENTS``, an empty tensor for one that was not wanted.
     """
-    if torch.compiler.is_compiling():
-        return unroll_backward_op(*args)
-    once = not torch.is_grad_enabled() and not _are_functorch_transforms_active()
-    return _gradients(*args) if once and _plain(*args[: 4 + COUNT]) else _Backward.apply(*args)
+    return (unroll_backward_op if torch.compiler.is_compiling() else _Backward.apply)(*args)

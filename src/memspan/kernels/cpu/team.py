@@ -14,6 +14,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from memspan.simd import iload
+
 THREAD, THREADS, COUNT, KERNEL, SHARES = 0, 8, 16, 24, 56
 """A task's fields, in bytes: the addresses of OpenMP's two functions, how many shares there are, what to call
 (see ``walk``), then first and last of every share."""
@@ -23,12 +25,6 @@ _JOBS = types.Array(types.int64, 1, "C")
 
 def _place(builder: Any, address: Any) -> Any:
     return builder.inttoptr(address, _I64.as_pointer())
-
-
-@intrinsic
-def read(typing: Any, address: Any) -> Any:
-    """Load one whole number."""
-    return types.int64(types.intp), lambda c, b, s, a: b.load(_place(b, a[0]))
 
 
 @intrinsic
@@ -73,8 +69,8 @@ def walk(typing: Any, kernel: Any, first: Any, last: Any) -> Any:
 @nb.cfunc(nb.void(nb.intp), cache=True, boundscheck=False, error_model="numpy")
 def do_shares(task):
     """Do every share of a task that falls to the calling thread, whether or not all threads came."""
-    k, step = ask(read(task + THREAD)), ask(read(task + THREADS))
-    while k < read(task + COUNT):
+    k, step = ask(iload(task + THREAD)), ask(iload(task + THREADS))
+    while k < iload(task + COUNT):
         at = task + SHARES + 16 * k
-        walk(task + KERNEL, read(at), read(at + 8))
+        walk(task + KERNEL, iload(at), iload(at + 8))
         k += step
