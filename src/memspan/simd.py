@@ -163,19 +163,38 @@ def vset(typing: Context, value: Any) -> Any:
     return VECTOR(types.float32), lambda c, b, s, a: _spread(b, _VEC, a[0])
 
 
+def _summing(vector: VectorType, number: types.Float) -> Any:
+    """Return an intrinsic that sums a vector's numbers, halves added first."""
+
+    @intrinsic
+    def total(typing: Context, x: Any) -> Any:
+        def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
+            total, width = args[0], LANES
+            while width > 1:
+                width //= 2
+                turned = ir.Constant(_IVEC, [(lane + width) % LANES for lane in range(LANES)])
+                total = builder.fadd(total, builder.shuffle_vector(total, total, turned))
+            return builder.extract_element(total, ir.Constant(_I32, 0))
+
+        return number(vector), generate
+
+    return total
+
+
+vsum, dvsum = _summing(VECTOR, types.float32), _summing(DOUBLES, types.float64)
+
+
 @intrinsic
-def vsum(typing: Context, x: Any) -> Any:
-    """Return the sum of a vector's floats, halves added first."""
+def vsqrt(typing: Context, x: Any) -> Any:
+    """Return the square roots of a vector."""
 
     def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
-        total, width = args[0], LANES
-        while width > 1:
-            width //= 2
-            turned = ir.Constant(_IVEC, [(lane + width) % LANES for lane in range(LANES)])
-            total = builder.fadd(total, builder.shuffle_vector(total, total, turned))
-        return builder.extract_element(total, ir.Constant(_I32, 0))
+        name = f"llvm.sqrt.v{LANES}f32"
+        kind = ir.FunctionType(_VEC, [_VEC])
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        return builder.call(function, args)
 
-    return types.float32(VECTOR), generate
+    return VECTOR(VECTOR), generate
 
 
 @intrinsic

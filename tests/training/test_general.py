@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from training_cases import KINDS, run
 
-from memspan.config import Recipe, RunConfig
+from memspan.config import Recipe
 from memspan.errors import ArgumentError
 from memspan.ledger import Resume
 from memspan.ledger.events import Checkpoint, Finished
@@ -25,12 +26,6 @@ from memspan.training.pack import Pack
 from memspan.training.state import read_state
 from memspan.training.train import train
 
-SMALL = {"hidden": 6, "batch": 5, "steps": 7, "evaluate_every": 3, "evaluation_size": 8, "final_size": 8}
-
-
-def run(task, seed=0, **recipe):
-    return RunConfig(task, Recipe(**(SMALL | recipe)), seed)
-
 
 def trained(runs, resume=None, **options):
     return list(train(runs, resume, kernel="reference", **options))
@@ -49,19 +44,6 @@ def same(a, b):
         and all(np.array_equal(x.curves[k], y.curves[k], equal_nan=True) for k in x.curves)
         and a.metrics == b.metrics
     )
-
-
-KINDS = {
-    "events and a gate": (TwoSensors(3), {"cell": "phased_lstm", "time_input": "delta"}),
-    "ragged, real inputs": (Sines("asynchronous"), {"cell": "gru", "time_input": "time", "steps": 3}),
-    "real answers": (PlantedPeriod(cycles=2, period=6.0), {"cell": "phased_rnn", "leak": 0.0}),
-    "answers at ten positions": (Copy(2), {"cell": "lstm", "coding": "one_hot"}),
-    "a random origin": (Palindrome(5), {"cell": "phased_gru", "time_origin": "random"}),
-    "carried state and dropout": (
-        Text(window=4, reading="streams"),
-        {"cell": "lstm", "layers": 2, "dropout": 0.5, "coding": "one_hot", "temperature": 1.5, "biases": 2},
-    ),
-}
 
 
 @pytest.mark.parametrize("kind", KINDS)

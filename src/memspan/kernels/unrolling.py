@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import util
 from typing import Literal, NamedTuple
 
@@ -18,6 +19,7 @@ from memspan.errors import ArgumentError, KernelRefusal, ShapeError
 from memspan.kernels.reference import check_values, unroll_reference
 
 KERNELS = ("auto", "reference", "cpu", "sparse")
+COMPILED = ("cpu", "sparse")
 KernelName = Literal["auto", "reference", "cpu", "sparse"]
 SPARSE_SHARE = 0.5
 """Open share below which computing open units only is faster, measured by ``memspan bench gate``."""
@@ -37,6 +39,19 @@ class Unrolled(NamedTuple):
     gates: dict[str, Tensor] | None
     kernel: str
     reason: str
+
+
+class Recorded(NamedTuple):
+    """What ``record`` returns.
+
+    Shapes:
+        outputs and state as in ``Unrolled``; ``back(d_outputs, x_too)`` → name → gradient of a parameter, and
+        the gradient of x or None.
+    """
+
+    outputs: Tensor
+    state: State
+    back: Callable[[Tensor, bool], tuple[dict[str, Tensor], Tensor | None]]
 
 
 class Choice(NamedTuple):
@@ -191,22 +206,11 @@ def unroll(
         raise ArgumentError(f"outputs={outputs!r}: expected 'all' or 'last'")
     if chunk is not None and chunk < 0:
         raise ArgumentError(f"chunk={chunk}: expected at least 0, or None")
-    _check(cell, p, x, state, times, lengths, resets)
-    times = cell.clock(times, x.shape[1], x.device)
-    like = p["weight_hh"]
-    moving = times is not None and times.requires_grad
-    choice = choose(
-        cell, dtype=like.dtype, device=like.device, kernel=kernel, return_gates=return_gates, moving=moving,
-        row_times=times is not None and times.dim() > 1, resets=resets is not None,
-    )  # fmt: skip
-    if lengths is not None:
-        lengths = lengths.to(device=like.device, dtype=torch.int64)
-    if choice.kernel != "reference":
-        choice = _proven(cell, choice, kernel)
+    times, lengths, choice = _settled(cell, p, x, state, times, lengths, resets, kernel, return_gates)
     if choice.kernel != "reference":
         return _through_cpu(cell, p, x, state, times, lengths, resets, outputs, return_states, chunk, choice)
     if state is None:
-        state = cell.initial_state(x.shape[0], x.shape[2], like=like)
+        state = cell.initial_state(x.shape[0], x.shape[2], like=p["weight_hh"])
     if not torch.compiler.is_compiling() and not is_functorch_wrapped_tensor(x):
         check_values(x, cell.input_size, lengths)
     every, last, states, gates = unroll_reference(
@@ -219,6 +223,54 @@ def unroll(
         gates if return_gates else None,
         *choice,
     )
+
+
+def record(
+    cell: Cell,
+    p: Parameters,
+    x: Tensor,
+    state: State | None = None,
+    *,
+    times: Tensor | None = None,
+    lengths: Tensor | None = None,
+    resets: Tensor | None = None,
+    outputs: Literal["all", "last"] = "all",
+    kernel: KernelName = "auto",
+) -> Recorded | None:
+    """Run a cell as ``unroll`` does, and keep what its gradients need; torch's autograd sees nothing of it.
+
+    For a training loop that knows what it differentiates: the same numbers, without the cost of asking.
+
+    Returns:
+        None where the reference serves the call, which only autograd can take back.
+    """
+    times, lengths, choice = _settled(cell, p, x, state, times, lengths, resets, kernel)
+    if choice.kernel == "reference":
+        return None
+    from memspan.kernels.cpu import ops
+
+    with torch.no_grad():
+        given = (*_operands(cell, p, x, state, times), lengths, resets)
+        every, parts, back = ops.record(cell, given, choice.kernel == "sparse", outputs == "all")
+    return Recorded(parts[0] if every is None else every, parts, back)
+
+
+def _settled(
+    cell: Cell, p: Parameters, x: Tensor, state: State | None, times: Tensor | None,
+    lengths: Tensor | None, resets: Tensor | None, kernel: KernelName, return_gates: bool = False,
+) -> tuple[Tensor | None, Tensor | None, Choice]:  # fmt: skip
+    """Check a call; return its times, its lengths and the kernel that serves it."""
+    _check(cell, p, x, state, times, lengths, resets)
+    times = cell.clock(times, x.shape[1], x.device)
+    like = p["weight_hh"]
+    moving = times is not None and times.requires_grad
+    choice = choose(
+        cell, dtype=like.dtype, device=like.device, kernel=kernel, return_gates=return_gates, moving=moving,
+        row_times=times is not None and times.dim() > 1, resets=resets is not None,
+    )  # fmt: skip
+    if lengths is not None:
+        lengths = lengths.to(device=like.device, dtype=torch.int64)
+    return times, lengths, choice if choice.kernel == "reference" else _proven(cell, choice, kernel)
 
 
 def _proven(cell: Cell, choice: Choice, wish: str) -> Choice:
@@ -249,17 +301,25 @@ def _through_cpu(
     keep = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *(state or ()), *p.values()))
     want_all = outputs == "all" or return_states
     carried = return_states and len(cell.states) > 1
-    given = (x, None if state is None else torch.stack(state), *ops.operands(cell, p))
-    times = times if isinstance(cell, TimeGate) else None
     every, others, parts = ops.call_unroll(
-        *given,
-        times, lengths, resets, ops.variant_of(cell, choice.kernel == "sparse"), want_all, carried, keep,
+        *_operands(cell, p, x, state, times),
+        lengths, resets, ops.variant_of(cell, choice.kernel == "sparse"), want_all, carried, keep,
         -1 if chunk is None else chunk,
     )  # fmt: skip
     states = None
     if return_states:
         states = {"h": every} | {name: others[:, k] for k, name in enumerate(cell.states[1:])}
     return Unrolled(every if outputs == "all" else parts[0], parts, states, None, *choice)
+
+
+def _operands(
+    cell: Cell, p: Parameters, x: Tensor, state: State | None, times: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    """Return an operator's first tensors, up to the times."""
+    from memspan.kernels.cpu import ops
+
+    begun = None if state is None else torch.stack(state)
+    return x, begun, *ops.operands(cell, p), times if isinstance(cell, TimeGate) else None
 
 
 def _check(

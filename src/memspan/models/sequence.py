@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from memspan.cells.initial import STACKED, initial_parameters, matrix
 from memspan.cells.time_gate.initial import FirstEvent, LogUniform, Scheme
 from memspan.config import PHASED, Recipe, RunConfig
 from memspan.errors import ArgumentError
-from memspan.kernels import Choice, choose, unroll
+from memspan.kernels import Choice, choose, record, unroll
 from memspan.kernels.unrolling import KernelName
 from memspan.models.inputs import Inputs, width
 from memspan.streams import stream
@@ -37,6 +37,14 @@ class Reading(NamedTuple):
 
     features: Tensor
     state: tuple[State, ...]
+
+
+class Recording(NamedTuple):
+    """A reading, and what makes of the features' gradient that of each cell's parameters, by name."""
+
+    features: Tensor
+    state: tuple[State, ...]
+    back: Callable[[Tensor], dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -144,23 +152,80 @@ class SequenceModel:
             due: S, last positions of each row to return.
             masks: what the outputs of each layer but the last are multiplied by; none without dropout.
         """
-        x, states, top = inputs.x, [], len(self.cells) - 1
+        x, states = inputs.x, []
         for k, cell in enumerate(self.cells):
-            made = unroll(
-                cell,
-                {name: p[in_layer(name, k)] for name in cell.parameter_shapes()},
-                x,
-                None if state is None else state[k],
-                times=inputs.times,
-                lengths=inputs.lengths,
-                resets=inputs.resets,
-                outputs="last" if k == top and due == 1 else "all",
-                kernel=kernel,
-            )
+            made = unroll(cell, self._of(k, p), x, **self._told(k, inputs, state, due, kernel))
             mask = masks[k] if k < len(masks) else None
             x = made.outputs if mask is None else made.outputs * mask
             states.append(made.state)
         return Reading(x.unsqueeze(1) if due == 1 else last_positions(x, due, inputs.lengths), tuple(states))
+
+    def record(
+        self,
+        p: Mapping[str, Tensor],
+        inputs: Inputs,
+        state: Sequence[State] | None = None,
+        *,
+        due: int = 1,
+        masks: Sequence[Tensor | None] = (),
+        kernel: KernelName = "auto",
+    ) -> Recording:
+        """Read sequences as ``read`` does, to train on them.
+
+        Where our kernels serve every layer their gradients are taken back layer by layer; else by autograd.
+        """
+        x, layers = inputs.x, []
+        for k, cell in enumerate(self.cells):
+            made = record(cell, self._of(k, p), x, **self._told(k, inputs, state, due, kernel))
+            if made is None:
+                break
+            mask = masks[k] if k < len(masks) else None
+            x = made.outputs if mask is None else made.outputs * mask
+            layers.append((made, mask))
+        if not layers or len(layers) < len(self.cells):
+            return self._record_by_autograd(p, inputs, state, due=due, masks=masks, kernel=kernel)
+        features = x.unsqueeze(1) if due == 1 else last_positions(x, due, inputs.lengths)
+
+        def back(d: Tensor) -> dict[str, Tensor]:
+            d_x = d.squeeze(1) if due == 1 else from_last_positions(d, x.shape[1], inputs.lengths)
+            found: dict[str, Tensor] = {}
+            for k, (made, mask) in reversed(list(enumerate(layers))):
+                grads, below = made.back(d_x if mask is None else d_x * mask, k > 0)
+                found |= {in_layer(name, k): grad for name, grad in grads.items()}
+                d_x = d_x if below is None else below
+            return found
+
+        return Recording(features, tuple(made.state for made, _ in layers), back)
+
+    def _record_by_autograd(
+        self, p: Mapping[str, Tensor], inputs: Inputs, state: Sequence[State] | None, **options: Any
+    ) -> Recording:
+        leaves = {name: value.detach().requires_grad_() for name, value in p.items()}
+        features, ended = self.read(leaves, inputs, state, **options)
+        trained = [name for name in p if name not in READ_OUT]
+
+        def back(d: Tensor) -> dict[str, Tensor]:
+            grads = torch.autograd.grad(features, [leaves[name] for name in trained], d)
+            return dict(zip(trained, grads, strict=True))
+
+        return Recording(
+            features.detach(), tuple(tuple(part.detach() for part in parts) for parts in ended), back
+        )
+
+    def _of(self, k: int, p: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return layer k's parameters under the cell's own names."""
+        return {name: p[in_layer(name, k)] for name in self.cells[k].parameter_shapes()}
+
+    def _told(
+        self, k: int, inputs: Inputs, state: Sequence[State] | None, due: int, kernel: KernelName
+    ) -> dict[str, Any]:
+        """Return what layer k is told beside its parameters and x."""
+        return {
+            "state": None if state is None else state[k],
+            "times": inputs.times, "lengths": inputs.lengths, "resets": inputs.resets,
+            "outputs": "last" if due == 1 and k == len(self.cells) - 1 else "all",
+            "kernel": kernel,
+        }  # fmt: skip
 
     def logits(self, p: Mapping[str, Tensor], h: Tensor, temperature: float = 1.0) -> Tensor:
         """Return the energies of one replica's features h (S, B, H), divided by the temperature.
@@ -207,5 +272,21 @@ def last_positions(x: Tensor, due: int, lengths: Tensor | None) -> Tensor:
         return x[:, T - due :]
     if int(lengths.min()) < due:
         raise ArgumentError(f"answers are due at {due} positions, and a row has {int(lengths.min())} steps")
-    at = lengths.unsqueeze(1) - due + torch.arange(due).view(1, -1, 1)
-    return x.gather(1, at.unsqueeze(-1).expand(-1, -1, -1, x.shape[-1]))
+    return x.gather(1, _places(due, lengths).expand(-1, -1, -1, x.shape[-1]))
+
+
+def from_last_positions(d: Tensor, T: int, lengths: Tensor | None) -> Tensor:
+    """Return the gradient of x (R, T, B, H) from that of its last positions (R, due, B, H)."""
+    due = d.shape[1]
+    if due == T and lengths is None:
+        return d
+    whole = d.new_zeros(d.shape[0], T, *d.shape[2:])
+    if lengths is None:
+        whole[:, T - due :] = d
+        return whole
+    return whole.scatter_(1, _places(due, lengths).expand(-1, -1, -1, d.shape[-1]), d)
+
+
+def _places(due: int, lengths: Tensor) -> Tensor:
+    """Return where the last positions of rows (R, B) of these lengths lie: (R, due, B, 1)."""
+    return (lengths.unsqueeze(1) - due + torch.arange(due).view(1, -1, 1)).unsqueeze(-1)

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+import numpy as np
 import torch
 
 from memspan.kernels.cpu import threads
@@ -13,8 +14,11 @@ from memspan.kernels.cpu import threads
 Result = TypeVar("Result")
 
 
+_DENORMAL = np.float32(1e-39)
+
+
 def _flushes_denormals() -> bool:
-    return float(torch.tensor([1e-39]) * 1) == 0.0
+    return bool(_DENORMAL * np.float32(1) == 0)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ class Rule(abc.ABC):
     ``slots`` names the state vectors it keeps; each starts at zero.
     """
 
+    name: ClassVar[str]
     slots: ClassVar[tuple[str, ...]]
 
     @abc.abstractmethod
@@ -31,6 +32,10 @@ class Rule(abc.ABC):
         Shapes:
             w, g and every state vector (P,).
         """
+
+    @abc.abstractmethod
+    def numbers(self, learning_rate: float, t: int) -> tuple[float, ...]:
+        """Return what the compiled rule of this name takes at update t; see ``kernels/cpu/rules.py``."""
 
 
 class RMSProp(Rule):
@@ -45,6 +50,7 @@ class RMSProp(Rule):
         g_t², where only a scalar multiplies; the square is the elementwise product.
     """
 
+    name = "rmsprop"
     slots = ("square",)
 
     def __init__(self, alpha: float = 0.99, epsilon: float = 1e-8) -> None:
@@ -54,6 +60,10 @@ class RMSProp(Rule):
         """Apply the equations above."""
         r = state["square"].mul_(self.alpha).addcmul_(g, g, value=1 - self.alpha)
         w.addcdiv_(g, r.sqrt().add_(self.epsilon), value=-learning_rate)
+
+    def numbers(self, learning_rate: float, t: int) -> tuple[float, ...]:
+        """Return η, α, 1 − α and ε."""
+        return learning_rate, self.alpha, 1 - self.alpha, self.epsilon
 
 
 class Adam(Rule):
@@ -69,6 +79,7 @@ class Adam(Rule):
         moments stay ten and a thousand times too large for ever.
     """
 
+    name = "adam"
     slots = ("mean", "square")
 
     def __init__(self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
@@ -81,6 +92,11 @@ class Adam(Rule):
         denominator = v.sqrt().div_(math.sqrt(1 - self.beta2**t)).add_(self.epsilon)
         w.addcdiv_(m, denominator, value=-learning_rate / (1 - self.beta1**t))
 
+    def numbers(self, learning_rate: float, t: int) -> tuple[float, ...]:
+        """Return η / (1 − β₁ᵗ), 1 − β₁, β₂, 1 − β₂, ε and √(1 − β₂ᵗ)."""
+        step, root = learning_rate / (1 - self.beta1**t), math.sqrt(1 - self.beta2**t)
+        return step, 1 - self.beta1, self.beta2, 1 - self.beta2, self.epsilon, root
+
 
 class SGD(Rule):
     """Gradient descent with momentum, equal to ``torch.optim.SGD``.
@@ -90,6 +106,7 @@ class SGD(Rule):
         w_{t+1} = w_t − η b_t
     """
 
+    name = "sgd"
     slots = ("momentum",)
 
     def __init__(self, momentum: float = 0.9) -> None:
@@ -98,6 +115,10 @@ class SGD(Rule):
     def update(self, w: Tensor, g: Tensor, state: dict[str, Tensor], learning_rate: float, t: int) -> None:
         """Apply the equations above."""
         w.add_(state["momentum"].mul_(self.momentum).add_(g), alpha=-learning_rate)
+
+    def numbers(self, learning_rate: float, t: int) -> tuple[float, ...]:
+        """Return η and μ."""
+        return learning_rate, self.momentum
 
 
 def rule_of(recipe: Recipe) -> Rule:

@@ -14,19 +14,20 @@ from torch import Tensor
 from memspan.cells.cell import State
 from memspan.config import RunConfig
 from memspan.errors import ArgumentError
-from memspan.kernels import Choice
+from memspan.kernels import COMPILED, Choice
 from memspan.kernels.cpu.threads import kernel_threads
-from memspan.kernels.reference import ALIGNED, alone
+from memspan.kernels.reference import alone
 from memspan.kernels.unrolling import KernelName
 from memspan.models.build import model_of
 from memspan.models.inputs import Inputs, as_inputs
 from memspan.models.sequence import READ_OUT
 from memspan.tasks.task import Batch
-from memspan.training.answers import Tally, as_targets, loss_of
+from memspan.training.answers import Tally, as_targets
 from memspan.training.batches import dropout_masks, fresh_batches, training_batch
 from memspan.training.clocks import frozen, spread
-from memspan.training.numerics import each, reproducible, torch_threads
-from memspan.training.optimizers import clip, learning_rate, rule_of
+from memspan.training.learning import Rows, learning_for, spaced
+from memspan.training.numerics import reproducible, torch_threads
+from memspan.training.optimizers import rule_of
 from memspan.training.reader import Reader
 
 
@@ -45,17 +46,6 @@ class Outcome:
 
     def __str__(self) -> str:
         return f"loss {self.loss:.3g}, gradient norm {self.gradient_norm:.3g}"
-
-
-def spaced(rows: Tensor) -> Tensor:
-    """Return rows (R, P) as a view of a wider tensor in which each begins where a tensor of its own would.
-
-    A product's last bit may depend on the address of what it reads: so a replica rounds alike in any pack.
-    """
-    R, P = rows.shape
-    step = ALIGNED // rows.element_size()
-    made = rows.new_zeros(R, -(-P // step) * step)[:, :P]
-    return made.copy_(rows)
 
 
 class Pack:
@@ -79,9 +69,9 @@ class Pack:
         self.task = runs[0].task
         self.model = model_of(runs[0])
         self.threads = threads if self.model.cells else 1  # only our kernels' bits know no threads
-        self.recurrent = [name for name in self.model.parameter_shapes() if name not in READ_OUT]
         self.rule = rule_of(runs[0].recipe)
         rows = spaced(torch.stack([self._flatten(self.model.initial(run)) for run in runs]))
+        self.compiled = self.model.choice(rows, kernel).kernel in COMPILED
         self.carried = self._beginning(rows) if self.task.carries else ()
         self._hold(rows, {slot: spaced(torch.zeros_like(rows)) for slot in self.rule.slots})
 
@@ -96,15 +86,10 @@ class Pack:
 
     def _hold(self, weights: Tensor, slots: dict[str, Tensor]) -> None:
         self.weights, self.slots = weights, slots
-        self.gradients = spaced(torch.zeros_like(weights))
-        views = self.model.named(weights)
-        self.parameters = {name: view.detach().requires_grad_() for name, view in views.items()}
-        self.gradient_of = self.model.named(self.gradients)
+        self.parameters = self.model.named(weights)
         self.frozen = [frozen(self.model, run.recipe.clock_learned) for run in self.runs]
-        self.heads = [
-            {name: self.parameters[name][r].detach().requires_grad_() for name in READ_OUT}
-            for r in range(len(weights))
-        ]
+        rows = Rows(self.runs, self.model, self.rule, weights, spaced(torch.zeros_like(weights)), slots)
+        self.learning = learning_for(rows, self.threads, self.compiled)
 
     def load(
         self, replica: int, weights: Tensor, slots: Mapping[str, Tensor], carried: Sequence[Tensor] = ()
@@ -137,7 +122,7 @@ class Pack:
             inputs, targets = self._batch(t)
             T, B = inputs.x.shape[1:3]
             with self._threads():
-                reading = self.model.read(
+                made = self.model.record(
                     self.parameters,
                     inputs,
                     self.carried or None,
@@ -145,19 +130,17 @@ class Pack:
                     masks=dropout_masks(self.runs, T, B, t, self.threads),
                     kernel=self.kernel,
                 )
-            h = reading.features
-            shown, dh = self._head(h.detach(), targets)
+            shown, d_features = self.learning.read_out(made.features, targets)
             with self._threads():
-                gradients = torch.autograd.grad(h, [self.parameters[name] for name in self.recurrent], dh)
+                self._collect(made.back(d_features))
             if self.carried:
-                self.carried = tuple(tuple(part.detach() for part in state) for state in reading.state)
-            self._collect(gradients)
-            return each(lambda r: self._apply(r, *shown[r], t), len(shown), self.threads)
+                self.carried = made.state
+            norms = self.learning.update([loss for loss, _ in shown], t)
+            return [Outcome(*one, norm) for one, norm in zip(shown, norms, strict=True)]
 
     def _threads(self) -> contextlib.AbstractContextManager[None]:
         """Return what gives the unrolling its threads: the kernel's own, or torch's for its loops."""
-        own = self.choice().kernel in ("cpu", "sparse")
-        return kernel_threads(self.threads) if own else torch_threads(self.threads)
+        return kernel_threads(self.threads) if self.compiled else torch_threads(self.threads)
 
     def _batch(self, t: int) -> tuple[Inputs, Tensor]:
         return self._tensors([training_batch(run, t) for run in self.runs])
@@ -166,36 +149,12 @@ class Pack:
         inputs = as_inputs(batches, self.task, self.runs[0].recipe)
         return inputs, as_targets([batch.targets for batch in batches], self.task)
 
-    def _head(self, h: Tensor, targets: Tensor) -> tuple[list[tuple[float, float]], Tensor]:
-        """Read out every replica by itself: loss and score, and ∂loss/∂h (R, S, B, H)."""
-        dh = torch.empty_like(h)
-
-        def one(r: int) -> tuple[float, float]:
-            state = alone(h, r).requires_grad_()
-            logits = self.model.logits(self.heads[r], state, self.runs[r].recipe.temperature)
-            loss = loss_of(logits, targets[r], self.task)
-            dh[r], *rest = torch.autograd.grad(loss, [state, *self.heads[r].values()])
-            for name, gradient in zip(self.heads[r], rest, strict=True):
-                self.gradient_of[name][r] = gradient
-            return loss.item(), Tally(self.task).add(logits.detach(), targets[r]).scores()["accuracy"]
-
-        return each(one, len(self.runs), self.threads), dh
-
-    def _collect(self, gradients: Sequence[Tensor]) -> None:
-        for name, gradient in zip(self.recurrent, gradients, strict=True):
-            self.gradient_of[name].copy_(gradient)
+    def _collect(self, gradients: Mapping[str, Tensor]) -> None:
+        for name, gradient in gradients.items():
+            self.learning.gradient_of[name].copy_(gradient)
         for r, names in enumerate(self.frozen):
             for name in names:
-                self.gradient_of[name][r] = 0
-
-    def _apply(self, r: int, loss: float, score: float, t: int) -> Outcome:
-        """Clip, and update the replica unless it has diverged; return what it showed, its norm unclipped."""
-        recipe, g = self.runs[r].recipe, self.gradients[r]
-        outcome = Outcome(loss, score, clip(g, recipe.clip))
-        if outcome.finite:
-            state = {slot: rows[r] for slot, rows in self.slots.items()}
-            self.rule.update(self.weights[r], g, state, learning_rate(recipe, t), t)
-        return outcome
+                self.learning.gradient_of[name][r] = 0
 
     @torch.no_grad()
     def evaluate(self, use: str, t: int, n: int) -> list[dict[str, float]]:
@@ -216,7 +175,8 @@ class Pack:
             h = self.model.in_evaluation().read(
                 self.parameters, inputs, due=self.task.due, kernel=self.kernel
             )[0]
-        for r, (run, head) in enumerate(zip(self.runs, self.heads, strict=True)):
+        for r, run in enumerate(self.runs):
+            head = {name: self.parameters[name][r] for name in READ_OUT}
             tallies[r].add(self.model.logits(head, alone(h, r), run.recipe.temperature), targets[r])
 
     def clocks(self, replica: int) -> dict[str, float]:

@@ -8,7 +8,7 @@ Addresses are in bytes; buffers need no alignment and may end anywhere.
 from __future__ import annotations
 
 from memspan.linked import linked
-from memspan.simd import LANES, F, fload, fstore, vload, vset, vstore
+from memspan.simd import LANES, F, fload, fstore, transpose, vload, vset, vstore
 
 
 @linked
@@ -53,4 +53,18 @@ def zero_floats(target, count):
         k += LANES
     while k < count:
         fstore(target + 4 * k, F(0.0))
+        k += 1
+
+
+@linked
+def pack_block(target, stride, source, count, units):
+    """Turn the rows of up to LANES units, count floats each, into columns; units past the last are zero."""
+    k = 0
+    while units == LANES and k + LANES <= count:
+        transpose(target + k * stride, stride, source + 4 * k, 4 * count)
+        k += LANES
+    while k < count:
+        for lane in range(LANES):
+            value = fload(source + 4 * (lane * count + k)) if lane < units else F(0.0)
+            fstore(target + k * stride + 4 * lane, value)
         k += 1

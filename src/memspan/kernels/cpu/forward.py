@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from memspan.kernels.cpu.floats import add_floats, copy_floats, zero_floats
+from memspan.kernels.cpu.floats import add_floats, copy_floats, pack_block, zero_floats
 from memspan.kernels.cpu.sequence import live_rows, open_step, state_parts, units_of
 from memspan.kernels.cpu.stencil import *
 from memspan.linked import entry, linked
@@ -19,20 +19,6 @@ def add_strided(target, source, stride, count):
     """Add count floats that lie a stride of bytes apart to those at target."""
     for k in range(count):
         fstore(target + 4 * k, fload(target + 4 * k) + fload(source + k * stride))
-
-
-@linked
-def pack_block(target, stride, source, count, units):
-    """Turn the rows of up to LANES units, count floats each, into columns; units past the last are zero."""
-    k = 0
-    while units == LANES and k + LANES <= count:
-        transpose(target + k * stride, stride, source + 4 * k, 4 * count)
-        k += LANES
-    while k < count:
-        for lane in range(LANES):
-            value = fload(source + 4 * (lane * count + k)) if lane < units else F(0.0)
-            fstore(target + k * stride + 4 * lane, value)
-        k += 1
 
 
 @linked

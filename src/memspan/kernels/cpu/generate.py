@@ -38,8 +38,8 @@ def backward_text(spec: Spec) -> str:
         header(spec, "jobs", "gradient_tile, product_tile", "tiles", ("backward",)),
         dispatch("product_set_rows", "a, la, w, K, c, lc", put),
         dispatch("product_add_rows", "a, la, w, K, c, lc", add),
-        _instances("gradient_tile", gradient),
-        _gradient_rows(spec),
+        instances("gradient_tile", gradient),
+        gradient_rows(spec.rows),
         _pointwise_backward(spec),
         template("sequence", "backward"),
     ])  # fmt: skip
@@ -52,7 +52,7 @@ def header(spec: Spec, jobs: str, tiles: str, where: str, walks: tuple[str, ...]
 
 import numba as nb
 
-from memspan.kernels.cpu.floats import add_floats, copy_floats, sum_floats, zero_floats
+from memspan.kernels.cpu.floats import add_floats, copy_floats, pack_block, sum_floats, zero_floats
 from memspan.kernels.cpu.{jobs} import jobs_type
 from memspan.kernels.cpu.{where} import {tiles}
 from memspan.linked import entry, linked
@@ -83,10 +83,11 @@ def dispatch(name: str, arguments: str, tiles: dict[int, str]) -> str:
         f"    if left >= {rows}:\n        {name}_{rows}({arguments})\n        return {rows}\n"
         for rows in tiles
     )
-    return f"{_instances(name, tiles)}\n\n\n@linked\ndef {name}(left, {arguments}):\n{tests}    return 1"
+    return f"{instances(name, tiles)}\n\n\n@linked\ndef {name}(left, {arguments}):\n{tests}    return 1"
 
 
-def _instances(name: str, tiles: dict[int, str]) -> str:
+def instances(name: str, tiles: dict[int, str]) -> str:
+    """Return one line a tile that makes it, under its number of rows."""
     return "\n".join(f"{name}_{rows} = {tile}" for rows, tile in tiles.items())
 
 
@@ -95,14 +96,14 @@ def gradient_vectors(rows: int) -> int:
     return 2 if rows > 2 else 4
 
 
-def _gradient_rows(spec: Spec) -> str:
+def gradient_rows(tiles: tuple[int, ...]) -> str:
     """A function that walks the columns for the largest tile of rows that fits."""
     tests = "".join(
         f"    if left >= {rows}:\n"
         f"        for j in range(0, columns, {gradient_vectors(rows)} * VB):\n"
         f"            gradient_tile_{rows}(a, la, sa, b + j, lb, sb, c + j, lc, counts, steps)\n"
         f"        return {rows}\n"
-        for rows in spec.rows
+        for rows in tiles
     )
     arguments = "left, columns, a, la, sa, b, lb, sb, c, lc, counts, steps"
     return f"@linked\ndef gradient_rows({arguments}):\n{tests}    return 1"

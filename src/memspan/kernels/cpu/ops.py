@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -138,6 +138,30 @@ def _walk_backward(
     if given.clocks is not None and want["clocks"]:
         grads["clocks"] = _back_to_logarithms(given.clocks, grads["clocks"]).to(tensors[7].dtype)
     return [grads[name] if want[name] else None for name in GRADIENTS]
+
+
+Back = Callable[[Tensor, bool], tuple[dict[str, Tensor], Tensor | None]]
+
+
+def record(
+    cell: Cell, given: Operands, sparse: bool, every: bool
+) -> tuple[Tensor | None, tuple[Tensor, ...], Back]:
+    """Return the outputs of every step or None, each last state, and what takes the gradients back.
+
+    The gradient that comes is that of every step's outputs or, without these, of the last h.
+    """
+    variant = variant_of(cell, sparse)
+    made, last, _, saved = _walk_forward(given, variant, every, False, True, -1)
+    assert saved is not None
+
+    def back(d_outputs: Tensor, x_too: bool) -> tuple[dict[str, Tensor], Tensor | None]:
+        d_all, d_last = (d_outputs, None) if every else (None, d_outputs)
+        above = engine.Above(d_all, d_last, None, None)
+        wants = x_too, False, *(t is not None for t in given[2 : len(GRADIENTS)])
+        dx, _, *grads = _walk_backward(above, saved, given, variant, -1, wants)
+        return dict(parameters(cell, grads)), dx
+
+    return made, last.unbind(0), back
 
 
 def _unroll(

@@ -1,0 +1,183 @@
+"""What a pack does with its features: read out, judge, and update, in torch's operators or compiled."""
+
+from __future__ import annotations
+
+import abc
+import functools
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from memspan.config import Optimizer, Recipe, RunConfig
+from memspan.kernels.reference import ALIGNED, alone
+from memspan.models.sequence import READ_OUT, SequenceModel
+from memspan.tasks.palindrome import Palindrome
+from memspan.training.answers import Tally, loss_of, score_of
+from memspan.training.numerics import each
+from memspan.training.optimizers import Rule, clip, learning_rate, rule_of
+
+
+def spaced(rows: Tensor) -> Tensor:
+    """Return rows (R, P) as a view of a wider tensor in which each begins where a tensor of its own would.
+
+    A product's last bit may depend on the address of what it reads: so a replica rounds alike in any pack.
+    """
+    R, P = rows.shape
+    step = ALIGNED // rows.element_size()
+    made = rows.new_zeros(R, -(-P // step) * step)[:, :P]
+    return made.copy_(rows)
+
+
+@dataclass
+class Rows:
+    """R replicas as flat rows of parameters.
+
+    Shapes:
+        weights, gradients and every optimiser slot (R, P).
+    """
+
+    runs: Sequence[RunConfig]
+    model: SequenceModel
+    rule: Rule
+    weights: Tensor
+    gradients: Tensor
+    slots: Mapping[str, Tensor]
+
+
+class Learning(abc.ABC):
+    """How replicas learn from their features.
+
+    Args:
+        rows: read and written in place.
+        threads: threads that share the replicas; no result depends on it.
+    """
+
+    def __init__(self, rows: Rows, threads: int) -> None:
+        self.rows, self.threads, self.task = rows, threads, rows.runs[0].task
+        self.weight_of = rows.model.named(rows.weights)
+        self.gradient_of = rows.model.named(rows.gradients)
+
+    @abc.abstractmethod
+    def read_out(self, features: Tensor, targets: Tensor) -> tuple[list[tuple[float, float]], Tensor]:
+        """Return each replica's loss and score and ∂loss/∂features; write the read-out's gradients.
+
+        Shapes:
+            features (R, S, B, H), targets (R, S, B, A).
+        """
+
+    @abc.abstractmethod
+    def update(self, losses: Sequence[float], t: int) -> list[float]:
+        """Clip and apply update t, but to replicas that diverged; return the gradients' norms before."""
+
+
+class ByTorch(Learning):
+    """Every replica by itself in torch's operators: the definition."""
+
+    def read_out(self, features: Tensor, targets: Tensor) -> tuple[list[tuple[float, float]], Tensor]:
+        """Differentiate by autograd."""
+        d_features = torch.empty_like(features)
+
+        def one(r: int) -> tuple[float, float]:
+            state = alone(features, r).requires_grad_()
+            head = {name: self.weight_of[name][r].detach().requires_grad_() for name in READ_OUT}
+            logits = self.rows.model.logits(head, state, self.rows.runs[r].recipe.temperature)
+            loss = loss_of(logits, targets[r], self.task)
+            d_features[r], *rest = torch.autograd.grad(loss, [state, *head.values()])
+            for name, gradient in zip(READ_OUT, rest, strict=True):
+                self.gradient_of[name][r] = gradient
+            return loss.item(), Tally(self.task).add(logits.detach(), targets[r]).scores()["accuracy"]
+
+        return each(one, len(self.rows.runs), self.threads), d_features
+
+    def update(self, losses: Sequence[float], t: int) -> list[float]:
+        """Clip, then apply the rule."""
+
+        def one(r: int) -> float:
+            recipe, g = self.rows.runs[r].recipe, self.rows.gradients[r]
+            norm = clip(g, recipe.clip)
+            if np.isfinite(norm) and np.isfinite(losses[r]):
+                state = {slot: row[r] for slot, row in self.rows.slots.items()}
+                self.rows.rule.update(self.rows.weights[r], g, state, learning_rate(recipe, t), t)
+            return norm
+
+        return each(one, len(self.rows.runs), self.threads)
+
+
+class Compiled(Learning):
+    """Both in one compiled call each: the same numbers but for rounding."""
+
+    def __init__(self, rows: Rows, threads: int) -> None:
+        super().__init__(rows, threads)
+        from memspan.kernels.cpu import learning
+
+        recipes = [run.recipe for run in rows.runs]
+        weight, bias, d_weight, d_bias = (
+            named[name] for named in (self.weight_of, self.gradient_of) for name in READ_OUT
+        )
+        self._read_out = learning.ReadOut(
+            weight, bias, d_weight, d_bias, self.task.answers, self.task.classes,
+            [recipe.temperature for recipe in recipes],
+        )  # fmt: skip
+        self._update = learning.Update(
+            rows.rule.name, rows.weights, rows.gradients, list(rows.slots.values()),
+            [recipe.clip for recipe in recipes],
+        )  # fmt: skip
+
+    def read_out(self, features: Tensor, targets: Tensor) -> tuple[list[tuple[float, float]], Tensor]:
+        """Read out every replica in one call."""
+        losses, right, d_features = self._read_out(features, targets, self.threads)
+        shown = [(loss, score_of(self.task, loss, share)) for loss, share in zip(losses, right, strict=True)]
+        return shown, d_features
+
+    def update(self, losses: Sequence[float], t: int) -> list[float]:
+        """Update every replica in one call."""
+        rule = self.rows.rule
+        settings = [rule.numbers(learning_rate(run.recipe, t), t) for run in self.rows.runs]
+        return self._update(settings, losses, self.threads)
+
+
+def learning_for(rows: Rows, threads: int, compiled: bool) -> Learning:
+    """Return how replicas learn: compiled where that is asked for and passed its trial on this machine."""
+    if compiled and (wrong := failure()) is not None:
+        warnings.warn(f"read-out and update go through torch: {wrong}", stacklevel=2)
+    return (Compiled if compiled and failure() is None else ByTorch)(rows, threads)
+
+
+@functools.cache
+def failure() -> str | None:
+    """Return what is wrong with the compiled code on this machine, or None; see ``kernels/trial.py``."""
+    from memspan.kernels import trial
+    from memspan.kernels.cpu import learning
+
+    modules = learning.read_out_module(), learning.update_module()
+    if trial.passed(*modules):
+        return None
+    return trial.judged(max(trial_error(rule) for rule in get_args(Optimizer)), *modules)
+
+
+def trial_error(rule: Optimizer) -> float:
+    """Return the largest error of the compiled code on a small problem, over each result's largest number."""
+    run = RunConfig(Palindrome(5), Recipe(hidden=20, optimizer=rule, temperature=0.7, clip=1.0))
+    found = zip(_results(ByTorch, run), _results(Compiled, run), strict=True)
+    return max(float((b - a).abs().max() / a.abs().max().clamp(min=1e-30)) for a, b in found)
+
+
+def _results(way: type[Learning], run: RunConfig) -> list[Tensor]:
+    """Return all that two replicas get from one batch of features."""
+    draw = torch.Generator().manual_seed(0)
+    model, rule = SequenceModel.of(run), rule_of(run.recipe)
+    weights, gradients, *slots = (
+        spaced(torch.randn(2, model.parameter_count(), generator=draw).abs()) for _ in (0, 0, *rule.slots)
+    )
+    rows = Rows([run] * 2, model, rule, weights, gradients, dict(zip(rule.slots, slots, strict=True)))
+    learner = way(rows, 1)
+    features = torch.randn(2, 1, 37, run.recipe.hidden, generator=draw)
+    targets = torch.randint(0, run.task.classes, (2, 1, 37, 1), generator=draw)
+    shown, d_features = learner.read_out(features, targets)
+    found = [torch.tensor(shown), d_features, gradients.clone()]
+    return [*found, torch.tensor(learner.update([loss for loss, _ in shown], 3)), weights, *slots]
