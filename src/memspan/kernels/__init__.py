@@ -9,9 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from memspan.kernels.unrolling import COMPILED, Choice, Recorded, Unrolled, choose, record, unroll
+    from memspan.kernels.unrolling import COMPILED, Choice, Recorded, Unrolled, choose, proven, record, unroll
 
-__all__ = ["COMPILED", "Choice", "Recorded", "Unrolled", "choose", "record", "unroll"]
+__all__ = ["COMPILED", "Choice", "Recorded", "Unrolled", "choose", "proven", "record", "unroll"]
 
 
 def __getattr__(name: str) -> Any:

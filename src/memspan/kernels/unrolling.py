@@ -270,14 +270,16 @@ def _settled(
     )  # fmt: skip
     if lengths is not None:
         lengths = lengths.to(device=like.device, dtype=torch.int64)
-    return times, lengths, choice if choice.kernel == "reference" else _proven(cell, choice, kernel)
+    return times, lengths, proven(cell, choice, kernel)
 
 
-def _proven(cell: Cell, choice: Choice, wish: str) -> Choice:
+def proven(cell: Cell, choice: Choice, wish: str) -> Choice:
     """Return the choice if its kernel passes its trial on this machine, else what ``auto`` falls back to.
 
     A call inside a transform or a tracer cannot compute beside itself; it takes the choice as it is.
     """
+    if choice.kernel == "reference":
+        return choice
     if torch.compiler.is_compiling() or _are_functorch_transforms_active() or _len_torch_dispatch_stack():
         return choice
     from memspan.kernels import trial

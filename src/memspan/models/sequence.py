@@ -19,7 +19,7 @@ from memspan.cells.initial import STACKED, initial_parameters, matrix
 from memspan.cells.time_gate.initial import FirstEvent, LogUniform, Scheme
 from memspan.config import PHASED, Recipe, RunConfig
 from memspan.errors import ArgumentError
-from memspan.kernels import Choice, choose, record, unroll
+from memspan.kernels import Choice, choose, proven, record, unroll
 from memspan.kernels.unrolling import KernelName
 from memspan.models.inputs import Inputs, width
 from memspan.streams import stream
@@ -129,8 +129,10 @@ class SequenceModel:
         return dataclasses.replace(self, cells=tuple(cell.in_evaluation() for cell in self.cells))
 
     def choice(self, weights: Tensor, kernel: KernelName) -> Choice:
-        """Return which kernel serves the first cell for weights like these, and why."""
-        return choose(self.cells[0], dtype=weights.dtype, device=weights.device, kernel=kernel)
+        """Return which kernel serves the first cell for weights like these, and why; it passed its trial."""
+        cell = self.cells[0]
+        choice = choose(cell, dtype=weights.dtype, device=weights.device, kernel=kernel)
+        return proven(cell, choice, kernel)
 
     def read(
         self,

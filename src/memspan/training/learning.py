@@ -141,6 +141,13 @@ class Compiled(Learning):
         return self._update(settings, losses, self.threads)
 
 
+def compile_ahead() -> None:
+    """Let another process compile the read-out while this one has a cell's kernels to compile."""
+    from memspan.kernels.cpu import cache, learning
+
+    cache.compile_ahead(learning.NAME, learning.read_out_text)
+
+
 def learning_for(rows: Rows, threads: int, compiled: bool) -> Learning:
     """Return how replicas learn: compiled where that is asked for and passed its trial on this machine."""
     if compiled and (wrong := failure()) is not None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from memspan.cells.cell import State
 from memspan.config import RunConfig
 from memspan.errors import ArgumentError
-from memspan.kernels import COMPILED, Choice
+from memspan.kernels import COMPILED
 from memspan.kernels.cpu.threads import kernel_threads
 from memspan.kernels.reference import alone
 from memspan.kernels.unrolling import KernelName
@@ -25,7 +25,7 @@ from memspan.tasks.task import Batch
 from memspan.training.answers import Tally, as_targets
 from memspan.training.batches import dropout_masks, fresh_batches, training_batch
 from memspan.training.clocks import frozen, spread
-from memspan.training.learning import Rows, learning_for, spaced
+from memspan.training.learning import Rows, compile_ahead, learning_for, spaced
 from memspan.training.numerics import reproducible, torch_threads
 from memspan.training.optimizers import rule_of
 from memspan.training.reader import Reader
@@ -58,7 +58,7 @@ class Pack:
 
     Args:
         runs: configs of equal ``RunConfig.shape``.
-        kernel: see ``memspan.kernels.unroll``.
+        kernel: see ``memspan.kernels.unroll``; ``choice`` says which one serves, and why.
         threads: threads of the kernel; no result depends on it.
     """
 
@@ -71,7 +71,9 @@ class Pack:
         self.threads = threads if self.model.cells else 1  # only our kernels' bits know no threads
         self.rule = rule_of(runs[0].recipe)
         rows = spaced(torch.stack([self._flatten(self.model.initial(run)) for run in runs]))
-        self.compiled = self.model.choice(rows, kernel).kernel in COMPILED
+        if kernel != "reference" and self.model.cells:
+            compile_ahead()
+        self.choice = self.model.choice(rows, kernel)
         self.carried = self._beginning(rows) if self.task.carries else ()
         self._hold(rows, {slot: spaced(torch.zeros_like(rows)) for slot in self.rule.slots})
 
@@ -89,7 +91,7 @@ class Pack:
         self.parameters = self.model.named(weights)
         self.frozen = [frozen(self.model, run.recipe.clock_learned) for run in self.runs]
         rows = Rows(self.runs, self.model, self.rule, weights, spaced(torch.zeros_like(weights)), slots)
-        self.learning = learning_for(rows, self.threads, self.compiled)
+        self.learning = learning_for(rows, self.threads, self._compiled)
 
     def load(
         self, replica: int, weights: Tensor, slots: Mapping[str, Tensor], carried: Sequence[Tensor] = ()
@@ -111,10 +113,6 @@ class Pack:
         self.runs = [self.runs[r] for r in rows]
         self.carried = tuple(tuple(part[rows].clone() for part in state) for state in self.carried)
         self._hold(spaced(self.weights[rows]), {k: spaced(v[rows]) for k, v in self.slots.items()})
-
-    def choice(self) -> Choice:
-        """Return which kernel serves this pack, and why."""
-        return self.model.choice(self.weights, self.kernel)
 
     def update(self, t: int) -> list[Outcome]:
         """Apply update number t = 1, 2, … to every replica and return what each showed before it."""
@@ -140,7 +138,12 @@ class Pack:
 
     def _threads(self) -> contextlib.AbstractContextManager[None]:
         """Return what gives the unrolling its threads: the kernel's own, or torch's for its loops."""
-        return kernel_threads(self.threads) if self.compiled else torch_threads(self.threads)
+        return kernel_threads(self.threads) if self._compiled else torch_threads(self.threads)
+
+    @property
+    def _compiled(self) -> bool:
+        """Whether our kernels serve this pack."""
+        return self.choice.kernel in COMPILED
 
     def _batch(self, t: int) -> tuple[Inputs, Tensor]:
         return self._tensors([training_batch(run, t) for run in self.runs])

@@ -75,7 +75,7 @@ class Training:
             yield from self._finish()
 
     def _facts(self) -> dict[str, str]:
-        choice = self.pack.choice()
+        choice = self.pack.choice
         return {
             "kernel": choice.kernel,
             "kernel_reason": choice.reason,

@@ -21,6 +21,7 @@ from memspan.kernels.cpu.learning_jobs import CALLED, READ_OUT, UPDATE
 from memspan.kernels.cpu.spec import LAYOUT, round_up
 
 RULES = ("rmsprop", "adam", "sgd")
+NAME = "memspan_read_out"
 ROWS = 64  # rows of features at once
 _READ_OUT = '''"""Read-out and loss, generated; do not edit."""
 
@@ -72,7 +73,7 @@ def update_text() -> str:
 
 def read_out_module() -> ModuleType:
     """Return the module that reads out."""
-    return cache.module("memspan_read_out", read_out_text)
+    return cache.module(NAME, read_out_text)
 
 
 def update_module() -> ModuleType:
