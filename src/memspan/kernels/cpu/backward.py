@@ -169,8 +169,8 @@ def back_to_table(j, n, t, dz):
 
 
 @linked
-def back_to_weights(j, steps, h, dz, counts):
-    """dW += dzᵀ [h | 1 | x] over the rows of several steps."""
+def back_to_weights_hh(j, steps, h, dz, counts):
+    """dW += dzᵀ h over the rows of several steps."""
     units, width, lh, lz = units_of(j.H), 2 * LANES, j.lh, j.lz
     sh, sz = j.rows * lh, j.rows * lz
     columns = 4 * ((j.H + width - 1) // width * width)
@@ -180,6 +180,17 @@ def back_to_weights(j, steps, h, dz, counts):
             while r < j.H:
                 a, c = dz + 4 * (slot * units + r), j.dw + (slot * units + r) * j.ld + p
                 r += gradient_rows(units - r, 4 * width, a, lz, sz, h + p, lh, sh, c, j.ld, counts, steps)
+
+
+@linked
+def back_to_weights(j, steps, h, dz, counts, zero):
+    """dW += dzᵀ [h | 1 | x] over the rows of several steps; ``zero``: the h of the first one is."""
+    lh, lz = j.lh, j.lz
+    sh, sz = j.rows * lh, j.rows * lz
+    if zero:
+        back_to_weights_hh(j, steps - 1, h + sh, dz + sz, counts + 8)
+    else:
+        back_to_weights_hh(j, steps, h, dz, counts)
     r = 0
     while r < 1 + j.D:
         a, c = h + 4 * (j.H + r), j.dw_x + r * j.lw
@@ -214,7 +225,7 @@ def backward_chunk(j, t0, t1, n):
         if j.d_table:
             back_to_table(j, n, t, dz)
         if j.dw and (free == 0 or t == t0):
-            back_to_weights(j, j.ring - free, h, dz, j.counts + 8 * free)
+            back_to_weights(j, j.ring - free, h, dz, j.counts + 8 * free, t == 0 and j.state == 0)
             free = j.ring
         elif free == 0:
             free = j.ring

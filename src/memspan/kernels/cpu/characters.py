@@ -48,7 +48,7 @@ def advance(w, jobs, first, slot):
         now, then = slot * w.room, (1 - slot) * w.room
         enter_layer(w, j, j.h + now * j.lh, new, width)
         new, width = j.h + then * j.lh, j.lh
-        forward_step(j, w.rows, j.h + now * j.lh, new, j.record + now * j.lr, j.record + then * j.lr)
+        forward_step(j, w.rows, j.h + now * j.lh, new, j.record + now * j.lr, j.record + then * j.lr, False)
     return new
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import numba as nb
+
 from memspan.kernels.cpu.floats import add_floats, copy_floats, pack_block, zero_floats
 from memspan.kernels.cpu.sequence import live_rows, open_step, state_parts, units_of
 from memspan.kernels.cpu.stencil import *
@@ -142,17 +144,22 @@ def enter_step(j, n, t, h):
 
 
 @linked
-def forward_step(j, n, h, new, past, record):
-    """One step of n rows: the product of a register tile, then at once its pointwise part."""
+def forward_step(j, n, h, new, past, record, zero):
+    """One step of n rows: the product of a register tile, then at once its pointwise part.
+
+    Args:
+        zero: whether h is zero, so that its product need not be computed.
+    """
     H, D, lh, lr = j.H, j.D, j.lh, j.lr
-    width = BLOCKS * LANES
+    width, skipped = BLOCKS * LANES, H if zero else nb.intp(0)
     panel = 4 * width * (H * FROM_H + D * FROM_X)
     for p in range(units_of(H) // width):
-        w = j.panels + p * panel
-        at, saved = 4 * p * width, 4 * p * width * SAVED
+        w = j.panels + p * panel + 4 * width * FROM_H * skipped
+        at, saved, start = 4 * p * width, 4 * p * width * SAVED, 4 * p * width * SLOTS
         r = 0
         while r < n:
-            m = gate_rows(n - r, h + r * lh, lh, j.starts + 8 * r, 4 * p * width * SLOTS, w, H, D, j.z)
+            a = h + r * lh + 4 * skipped
+            m = gate_rows(n - r, a, lh, j.starts + 8 * r, start, w, H - skipped, D, j.z)
             i, k = r * lh + at, r * lr + saved
             pointwise_forward(j, m, at, j.z, h + i, new + i, past + k, record + k, j.open + r * j.lk)
             r += m
@@ -197,7 +204,7 @@ def forward_chunk(j, t0, t1):
         enter_step(j, n, t, h)
         if GATED:
             open_step(j, n, t)
-        forward_step(j, n, h, h + step_h, record, record + step_r)
+        forward_step(j, n, h, h + step_h, record, record + step_r, t == 0 and j.state == 0)
         if j.outputs or j.states:
             write_outputs(j, n, t, h + step_h, record + step_r)
     if j.resets:
