@@ -46,8 +46,8 @@ def read_out(rows, features, targets, K, threads=1, temperatures=TEMPERATURES):
     gradients = spaced(torch.full_like(rows, torch.nan))
     both = *views(rows, C), *views(gradients, C)
     made = learning.ReadOut(*both, A, K, temperatures[: len(rows)])
-    losses, right, d_features = made(features, targets, threads)
-    return losses, right, d_features, gradients
+    d_features = made(features, targets, threads)
+    return *made.told(), d_features, gradients
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -111,11 +111,11 @@ def changed(name, count, P, clips, losses, threads=1, steps=5):
     slots = [spaced(torch.zeros(count, P)) for _ in rule.slots]
     exact = weights.double()
     states = [{slot: torch.zeros(P, dtype=torch.float64) for slot in rule.slots} for _ in range(count)]
-    compiled, norms = learning.Update(name, weights, gradients, slots, clips), []
+    compiled, norms = learning.Update(name, weights, gradients, slots, clips, np.array(losses)), []
     for t in range(1, steps + 1):
         gradients.copy_(torch.randn(count, P, generator=g) * 10.0 ** -(t % 3))
         drawn = gradients.double()
-        norms.append(compiled([rule.numbers(1e-2 * (r + 1), t) for r in range(count)], losses, threads))
+        norms.append(compiled([rule.numbers(1e-2 * (r + 1), t) for r in range(count)], threads))
         for r in range(count):
             norm = clip(drawn[r], clips[r])
             assert norms[-1][r] == pytest.approx(norm, rel=1e-6)
@@ -149,7 +149,7 @@ def test_a_replica_that_diverged_is_not_updated(lost):
 def test_a_gradient_that_is_not_finite_changes_nothing():
     weights, gradients, square = (spaced(torch.ones(1, 20)) for _ in range(3))
     gradients[0, 3] = torch.inf
-    update = learning.Update("rmsprop", weights, gradients, [square], [1.0])
-    assert update([rule_of(Recipe()).numbers(1e-3, 1)], [1.0]) == [float("inf")]
+    update = learning.Update("rmsprop", weights, gradients, [square], [1.0], np.ones(1))
+    assert update([rule_of(Recipe()).numbers(1e-3, 1)]) == [float("inf")]
     assert (weights == 1).all()
     assert (square == 1).all()

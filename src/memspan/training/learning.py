@@ -7,19 +7,25 @@ import functools
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from memspan.config import Optimizer, Recipe, RunConfig
+from memspan.kernels.cpu.threads import kernel_threads
 from memspan.kernels.reference import ALIGNED, alone
+from memspan.models.inputs import Inputs
 from memspan.models.sequence import READ_OUT, SequenceModel
 from memspan.tasks.palindrome import Palindrome
 from memspan.training.answers import Tally, loss_of, score_of
 from memspan.training.numerics import each
 from memspan.training.optimizers import Rule, clip, learning_rate, rule_of
+
+if TYPE_CHECKING:
+    from memspan.kernels.cpu.learning import ReadOut, Update
+    from memspan.kernels.cpu.round import Round
 
 
 def spaced(rows: Tensor) -> Tensor:
@@ -49,6 +55,13 @@ class Rows:
     slots: Mapping[str, Tensor]
 
 
+class Shown(NamedTuple):
+    """What one replica shows of a batch."""
+
+    loss: float
+    score: float
+
+
 class Learning(abc.ABC):
     """How replicas learn from their features.
 
@@ -63,7 +76,7 @@ class Learning(abc.ABC):
         self.gradient_of = rows.model.named(rows.gradients)
 
     @abc.abstractmethod
-    def read_out(self, features: Tensor, targets: Tensor) -> tuple[list[tuple[float, float]], Tensor]:
+    def read_out(self, features: Tensor, targets: Tensor) -> tuple[list[Shown], Tensor]:
         """Return each replica's loss and score and ∂loss/∂features; write the read-out's gradients.
 
         Shapes:
@@ -74,15 +87,19 @@ class Learning(abc.ABC):
     def update(self, losses: Sequence[float], t: int) -> list[float]:
         """Clip and apply update t, but to replicas that diverged; return the gradients' norms before."""
 
+    def at_once(self, inputs: Inputs, targets: Tensor, t: int) -> tuple[list[Shown], list[float]] | None:
+        """Apply all of update t and return what ``read_out`` and ``update`` do; None where that cannot be."""
+        return None
+
 
 class ByTorch(Learning):
     """Every replica by itself in torch's operators: the definition."""
 
-    def read_out(self, features: Tensor, targets: Tensor) -> tuple[list[tuple[float, float]], Tensor]:
+    def read_out(self, features: Tensor, targets: Tensor) -> tuple[list[Shown], Tensor]:
         """Differentiate by autograd."""
         d_features = torch.empty_like(features)
 
-        def one(r: int) -> tuple[float, float]:
+        def one(r: int) -> Shown:
             state = alone(features, r).requires_grad_()
             head = {name: self.weight_of[name][r].detach().requires_grad_() for name in READ_OUT}
             logits = self.rows.model.logits(head, state, self.rows.runs[r].recipe.temperature)
@@ -90,7 +107,8 @@ class ByTorch(Learning):
             d_features[r], *rest = torch.autograd.grad(loss, [state, *head.values()])
             for name, gradient in zip(READ_OUT, rest, strict=True):
                 self.gradient_of[name][r] = gradient
-            return loss.item(), Tally(self.task).add(logits.detach(), targets[r]).scores()["accuracy"]
+            scores = Tally(self.task).add(logits.detach(), targets[r]).scores()
+            return Shown(loss.item(), scores["accuracy"])
 
         return each(one, len(self.rows.runs), self.threads), d_features
 
@@ -109,36 +127,62 @@ class ByTorch(Learning):
 
 
 class Compiled(Learning):
-    """Both in one compiled call each: the same numbers but for rounding."""
+    """Each in one compiled call, or a whole update in one: the same numbers but for rounding."""
 
     def __init__(self, rows: Rows, threads: int) -> None:
         super().__init__(rows, threads)
-        from memspan.kernels.cpu import learning
+        self._read_out, self._update = self._parts()
+        self._round: Round | None = None
 
-        recipes = [run.recipe for run in rows.runs]
+    def _parts(self) -> tuple[ReadOut, Update]:
+        from memspan.kernels.cpu.learning import ReadOut, Update
+
+        rows, recipes = self.rows, [run.recipe for run in self.rows.runs]
         weight, bias, d_weight, d_bias = (
             named[name] for named in (self.weight_of, self.gradient_of) for name in READ_OUT
         )
-        self._read_out = learning.ReadOut(
-            weight, bias, d_weight, d_bias, self.task.answers, self.task.classes,
-            [recipe.temperature for recipe in recipes],
-        )  # fmt: skip
-        self._update = learning.Update(
-            rows.rule.name, rows.weights, rows.gradients, list(rows.slots.values()),
-            [recipe.clip for recipe in recipes],
-        )  # fmt: skip
+        temperatures, clips = zip(*((recipe.temperature, recipe.clip) for recipe in recipes), strict=True)
+        read_out = ReadOut(weight, bias, d_weight, d_bias, self.task.answers, self.task.classes, temperatures)
+        slots = list(rows.slots.values())
+        return read_out, Update(rows.rule.name, rows.weights, rows.gradients, slots, clips, read_out.losses)
 
-    def read_out(self, features: Tensor, targets: Tensor) -> tuple[list[tuple[float, float]], Tensor]:
+    def read_out(self, features: Tensor, targets: Tensor) -> tuple[list[Shown], Tensor]:
         """Read out every replica in one call."""
-        losses, right, d_features = self._read_out(features, targets, self.threads)
-        shown = [(loss, score_of(self.task, loss, share)) for loss, share in zip(losses, right, strict=True)]
-        return shown, d_features
+        d_features = self._read_out(features, targets, self.threads)
+        return self._shown(*self._read_out.told()), d_features
 
     def update(self, losses: Sequence[float], t: int) -> list[float]:
-        """Update every replica in one call."""
-        rule = self.rows.rule
-        settings = [rule.numbers(learning_rate(run.recipe, t), t) for run in self.rows.runs]
-        return self._update(settings, losses, self.threads)
+        """Update every replica in one call; the losses are those of the last read-out."""
+        return self._update(self._settings(t), self.threads)
+
+    def at_once(self, inputs: Inputs, targets: Tensor, t: int) -> tuple[list[Shown], list[float]] | None:
+        """Walk forward and backward between the two in the same call, one layer without a time gate."""
+        if inputs.lengths is not None or inputs.resets is not None:
+            return None
+        if self._round is None or self._round.x.shape != inputs.x.shape:
+            self._round = self._round_for(inputs.x, targets)
+        if self._round is None:
+            return None
+        losses, right, norms = self._round(inputs.x, targets, self._settings(t))
+        return self._shown(losses, right), norms
+
+    def _round_for(self, x: Tensor, targets: Tensor) -> Round | None:
+        from memspan.kernels.cpu.round import Round
+
+        cells = self.rows.model.cells
+        if len(cells) > 1 or self.task.due > 1 or self.task.carries:
+            return None
+        if not Round.serves(cells[0], x, self.weight_of):
+            return None
+        with kernel_threads(self.threads):
+            return Round(cells[0], self.weight_of, self.gradient_of, *self._parts(), x, targets)
+
+    def _settings(self, t: int) -> list[tuple[float, ...]]:
+        return [self.rows.rule.numbers(learning_rate(run.recipe, t), t) for run in self.rows.runs]
+
+    def _shown(self, losses: list[float], right: list[float]) -> list[Shown]:
+        pairs = zip(losses, right, strict=True)
+        return [Shown(loss, score_of(self.task, loss, share)) for loss, share in pairs]
 
 
 def compile_ahead() -> None:

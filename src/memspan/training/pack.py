@@ -25,7 +25,7 @@ from memspan.tasks.task import Batch
 from memspan.training.answers import Tally, as_targets
 from memspan.training.batches import dropout_masks, fresh_batches, training_batch
 from memspan.training.clocks import frozen, spread
-from memspan.training.learning import Rows, compile_ahead, learning_for, spaced
+from memspan.training.learning import Rows, Shown, compile_ahead, learning_for, spaced
 from memspan.training.numerics import reproducible, torch_threads
 from memspan.training.optimizers import rule_of
 from memspan.training.reader import Reader
@@ -118,23 +118,27 @@ class Pack:
         """Apply update number t = 1, 2, … to every replica and return what each showed before it."""
         with reproducible():
             inputs, targets = self._batch(t)
-            T, B = inputs.x.shape[1:3]
-            with self._threads():
-                made = self.model.record(
-                    self.parameters,
-                    inputs,
-                    self.carried or None,
-                    due=self.task.due,
-                    masks=dropout_masks(self.runs, T, B, t, self.threads),
-                    kernel=self.kernel,
-                )
-            shown, d_features = self.learning.read_out(made.features, targets)
-            with self._threads():
-                self._collect(made.back(d_features))
-            if self.carried:
-                self.carried = made.state
-            norms = self.learning.update([loss for loss, _ in shown], t)
+            shown, norms = self.learning.at_once(inputs, targets, t) or self._apart(inputs, targets, t)
             return [Outcome(*one, norm) for one, norm in zip(shown, norms, strict=True)]
+
+    def _apart(self, inputs: Inputs, targets: Tensor, t: int) -> tuple[list[Shown], list[float]]:
+        """Apply update t walk by walk; return what each replica showed and its gradient's norm."""
+        T, B = inputs.x.shape[1:3]
+        with self._threads():
+            made = self.model.record(
+                self.parameters,
+                inputs,
+                self.carried or None,
+                due=self.task.due,
+                masks=dropout_masks(self.runs, T, B, t, self.threads),
+                kernel=self.kernel,
+            )
+        shown, d_features = self.learning.read_out(made.features, targets)
+        with self._threads():
+            self._collect(made.back(d_features))
+        if self.carried:
+            self.carried = made.state
+        return shown, self.learning.update([loss for loss, _ in shown], t)
 
     def _threads(self) -> contextlib.AbstractContextManager[None]:
         """Return what gives the unrolling its threads: the kernel's own, or torch's for its loops."""

@@ -220,11 +220,11 @@ class Plan:
         return cache.load_backward(self.spec)
 
     @functools.cached_property
-    def _recipes(self) -> dict[tuple[bool, tuple[bool, ...], int], Recipe]:
+    def _recipes(self) -> dict[tuple[Any, ...], Recipe]:
         return {}
 
     def recipe(self, *pass_: Any) -> Recipe:
-        """Return the recipe of a pass: (backward, which tensors are present, threads)."""
+        """Return the recipe of a pass; see ``_make_recipe``."""
         found = self._recipes.get(pass_)
         if found is None:
             found = self._recipes[pass_] = _make_recipe(self, *pass_)
@@ -353,8 +353,14 @@ def rows_of(plan: Plan, unit: np.ndarray) -> np.ndarray:
     return np.minimum(plan.rows, plan.B - tile * plan.rows)
 
 
-def _make_recipe(plan: Plan, backward: bool, present: tuple[bool, ...], wanted: int) -> Recipe:
-    """Return the recipe of a pass in which only some tensors are present; absent ones keep address 0."""
+def _make_recipe(plan: Plan, backward: bool, present: tuple[bool, ...], wanted: int, row: int = 0) -> Recipe:
+    """Return the recipe of a pass in which only some tensors are present; absent ones keep address 0.
+
+    Args:
+        wanted: threads.
+        row: bytes from one replica's weights, and gradients of weights, to the next one's; 0 where each
+            tensor is contiguous.
+    """
     units, shares = plan.R * plan.tiles, threads.share(plan.R * plan.tiles, wanted)
     relative, owner = np.zeros((units, len(FIELDS)), np.int64), np.zeros(len(FIELDS), np.intp)
     unit = np.arange(units)
@@ -370,6 +376,8 @@ def _make_recipe(plan: Plan, backward: bool, present: tuple[bool, ...], wanted: 
     put("order", unit * 16 * plan.rows, "order")
     put("length", unit * 16 * plan.rows + 8 * plan.rows, "order")
     strides = strides_of(plan)
+    if row:
+        strides |= {prefix + name: row for prefix in ("", "d_") for name in WEIGHTS}
     for name, is_there in zip(TENSORS, present, strict=True):
         if is_there:
             field = "symbols" if name == "x" and plan.V else name
@@ -425,9 +433,7 @@ def address(tensor: Tensor | None) -> int:
 def _run(plan: Plan, tensors: dict[str, Tensor | None], lengths: Tensor | None, saved: Tensor | None) -> None:
     """Run a pass: forward, or backward where the gradient of a weight or an input is among the tensors."""
     backward = "d_last" in tensors
-    addresses = [address(tensors.get(name)) for name in TENSORS]
-    wanted = threads.wanted() if plan.operations(1 + backward) >= SHARED_WORK else 1
-    recipe = plan.recipe(backward, tuple(map(bool, addresses)), wanted)
+    addresses, recipe = _addressed(plan, tensors, backward)
     order, at = plan.order, plan.order_address
     if lengths is not None:
         order = order_of(plan, lengths)
@@ -436,15 +442,55 @@ def _run(plan: Plan, tensors: dict[str, Tensor | None], lengths: Tensor | None, 
         memory.Borrowed(recipe.scratch, poison) as scratch,
         recipe.jobs([0, *addresses, at, address(saved), scratch]) as jobs,
     ):
-        if not backward:
-            threads.run(threads.Walk(plan.forward, jobs), recipe.shares)
-            return
-        walk: threads.Work = threads.Walk(plan.backward.backward, jobs)
-        if plan.chunked:
-            walk = functools.partial(_chunk_by_chunk(plan, order), jobs)
-        threads.run(walk, recipe.shares)
-        if tensors.get("d_weight_hh") is not None:
-            threads.run(threads.Walk(plan.backward.gather, jobs), recipe.gathers)
+        for phase in _phases(plan, tensors, recipe, jobs, order):
+            threads.run(*phase)
+
+
+def _addressed(
+    plan: Plan, tensors: dict[str, Tensor | None], backward: bool, row: int = 0
+) -> tuple[list[int], Recipe]:
+    """Return where a pass' tensors lie, in the order of TENSORS, and its recipe."""
+    addresses = [address(tensors.get(name)) for name in TENSORS]
+    wanted = threads.wanted() if plan.operations(1 + backward) >= SHARED_WORK else 1
+    return addresses, plan.recipe(backward, tuple(map(bool, addresses)), wanted, row)
+
+
+Phase = tuple[threads.Work, threads.Shares]
+
+
+def _phases(
+    plan: Plan, tensors: dict[str, Tensor | None], recipe: Recipe, jobs: np.ndarray, order: np.ndarray
+) -> Iterator[Phase]:
+    """Return what a pass does: a walk, and after that backward the sums over the tiles."""
+    if "d_last" not in tensors:
+        yield threads.Walk(plan.forward, jobs), recipe.shares
+        return
+    walk: threads.Work = threads.Walk(plan.backward.backward, jobs)
+    if plan.chunked:
+        walk = functools.partial(_chunk_by_chunk(plan, order), jobs)
+    yield walk, recipe.shares
+    if tensors.get("d_weight_hh") is not None:
+        yield threads.Walk(plan.backward.gather, jobs), recipe.gathers
+
+
+class Bound:
+    """A pass over tensors that stay where they are, to run as often as wanted.
+
+    Args:
+        tensors: as in ``_run``; the weights of all replicas, and their gradients, ``row`` bytes apart.
+    """
+
+    def __init__(self, plan: Plan, tensors: dict[str, Tensor | None], saved: Tensor, row: int) -> None:
+        addresses, recipe = _addressed(plan, tensors, "d_last" in tensors, row)
+        self.scratch, self.tensors = memory.Block(recipe.scratch), (tensors, saved)
+        if poison:
+            self.scratch.floats.fill(math.nan)
+        with recipe.jobs([0, *addresses, plan.order_address, address(saved), self.scratch.address]) as lent:
+            jobs = lent.copy()
+        self.phases: list[tuple[threads.Walk, threads.Shares]] = []
+        for work, shares in _phases(plan, tensors, recipe, jobs, plan.order):
+            assert isinstance(work, threads.Walk)  # a pass in chunks is a loop in Python
+            self.phases.append((work, shares))
 
 
 def _chunk_by_chunk(plan: Plan, order: np.ndarray) -> Kernel:

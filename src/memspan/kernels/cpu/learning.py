@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -107,14 +106,6 @@ def rows_at(tensor: Tensor) -> np.ndarray:
     return tensor.data_ptr() + tensor.stride(0) * tensor.element_size() * np.arange(len(tensor))
 
 
-class Shown(NamedTuple):
-    """What a read-out shows: a loss and a share of right answers for each replica, dh (R, S, B, H)."""
-
-    losses: list[float]
-    right: list[float]
-    d_features: Tensor
-
-
 class ReadOut:
     """A linear read-out and its loss: cross-entropy, or the squared error of real answers.
 
@@ -152,8 +143,8 @@ class ReadOut:
             "scale": self.scales.ctypes.data + each, "shown": self.shown.ctypes.data + 2 * each,
         })  # fmt: skip
 
-    def __call__(self, features: Tensor, targets: Tensor, wanted: int = 1) -> Shown:
-        """Return losses, shares of right answers (0 for real ones) and dh; write the read-out's gradients.
+    def __call__(self, features: Tensor, targets: Tensor, wanted: int = 1) -> Tensor:
+        """Return dh (R, S, B, H), write the read-out's gradients, and keep what is ``told``.
 
         Shapes:
             features (R, S, B, H); targets (R, S, B, A).
@@ -161,17 +152,35 @@ class ReadOut:
         Args:
             wanted: threads.
         """
-        R, S, B, _ = features.shape
-        features = features.contiguous()
-        targets = targets.to(torch.int64 if self.classes else torch.float64).contiguous()
+        features, targets = features.contiguous(), self.target_like(targets)
         made = engine.buffer(*features.shape)
-        sizes = 0, 4 * made[0].numel(), 4 * made[0].numel(), 8 * targets[0].numel()
-        first = S * B, features.data_ptr(), made.data_ptr(), targets.data_ptr()
+        threads.run(*self.phase(features, targets, made, wanted))
+        return made
+
+    def target_like(self, targets: Tensor) -> Tensor:
+        """Return targets as the kernel reads them."""
+        return targets.to(torch.int64 if self.classes else torch.float64).contiguous()
+
+    def phase(
+        self, features: Tensor, targets: Tensor, d_features: Tensor, wanted: int
+    ) -> tuple[threads.Walk, threads.Shares]:
+        """Return the walk over these tensors, which must be contiguous, and its shares."""
+        R, S, B, _ = features.shape
+        sizes = 0, 4 * features[0].numel(), 4 * features[0].numel(), 8 * targets[0].numel()
+        first = S * B, features.data_ptr(), d_features.data_ptr(), targets.data_ptr()
         self.table.numbers[:, : len(CALLED)] = np.multiply.outer(np.arange(R), sizes) + first
         self._share(threads.share(R, wanted if self.operations * S * B >= engine.SHARED_WORK else 1))
-        threads.run(threads.Walk(self.module.read_out, self.table.jobs), self.shares)
+        return threads.Walk(self.module.read_out, self.table.jobs), self.shares
+
+    @property
+    def losses(self) -> np.ndarray:
+        """The losses of the last call, (R,)."""
+        return self.shown[:, 0]
+
+    def told(self) -> tuple[list[float], list[float]]:
+        """Return the losses and the shares of right answers, 0 for real ones, of the last call."""
         losses, right = self.shown.T.tolist()
-        return Shown(losses, right, made)
+        return losses, right
 
     def _share(self, shares: list[tuple[int, int]]) -> None:
         """Give every share of the replicas its scratch, which is kept from call to call."""
@@ -194,37 +203,49 @@ class Update:
     Args:
         rule: one of ``RULES``.
         clips: largest norm of each replica's gradient, 0 for any.
+        losses: (R,) in float64, read at every call: a replica whose loss is not finite stays as it is.
     """
 
     def __init__(
-        self, rule: str, weights: Tensor, gradients: Tensor, slots: Sequence[Tensor], clips: Sequence[float]
-    ) -> None:
-        self.module, self.kept = update_module(), (weights, gradients, *slots)
+        self, rule: str, weights: Tensor, gradients: Tensor, slots: Sequence[Tensor],
+        clips: Sequence[float], losses: np.ndarray,
+    ) -> None:  # fmt: skip
+        self.module, self.kept = update_module(), (weights, gradients, losses, *slots)
         R, P = weights.shape
         self.operations = 20.0 * R * P
-        self.numbers = np.zeros((R, 9))  # settings, then clip, loss and norm
+        self.numbers = np.zeros((R, 8))  # settings, then clip and norm
         self.numbers[:, 6] = clips
         self.modes = np.zeros((R, 2), np.int64)
-        at = self.numbers.ctypes.data + 72 * np.arange(R)
+        at = self.numbers.ctypes.data + 64 * np.arange(R)
         self.table = Table(UPDATE, R, {
             "P": P, "rule": RULES.index(rule), "weights": rows_at(weights), "gradients": rows_at(gradients),
             **{f"slot_{k}": rows_at(slot) for k, slot in enumerate(slots)},
-            "settings": at, "clip": at + 48, "loss": at + 56, "norm": at + 64,
+            "settings": at, "clip": at + 48, "norm": at + 56,
+            "loss": losses.ctypes.data + losses.strides[0] * np.arange(R),
             "modes": self.modes.ctypes.data + 16 * np.arange(R),
         })  # fmt: skip
 
-    def __call__(
-        self, settings: Sequence[Sequence[float]], losses: Sequence[float], wanted: int = 1
-    ) -> list[float]:
+    def __call__(self, settings: Sequence[Sequence[float]], wanted: int = 1) -> list[float]:
         """Update every replica whose loss and gradient are finite; return the norms before clipping.
 
         Args:
             settings: of the rule, for each replica; see ``rules.py``.
             wanted: threads.
         """
+        self.set(settings)
+        threads.run(*self.phase(wanted))
+        return self.norms()
+
+    def set(self, settings: Sequence[Sequence[float]]) -> None:
+        """Set the rule's numbers for each replica."""
         self.numbers[:, : len(settings[0])] = settings
-        self.numbers[:, 7] = losses
-        shares = threads.share(len(settings), wanted if self.operations >= engine.SHARED_WORK else 1)
-        threads.run(threads.Walk(self.module.update, self.table.jobs), shares)
-        norms: list[float] = self.numbers[:, 8].tolist()
+
+    def phase(self, wanted: int) -> tuple[threads.Walk, threads.Shares]:
+        """Return the walk over the replicas and its shares."""
+        shares = threads.share(len(self.numbers), wanted if self.operations >= engine.SHARED_WORK else 1)
+        return threads.Walk(self.module.update, self.table.jobs), shares
+
+    def norms(self) -> list[float]:
+        """Return the norms of the last call."""
+        norms: list[float] = self.numbers[:, 7].tolist()
         return norms

@@ -86,7 +86,8 @@ def _spec(plain: str, gated: bool) -> Spec:
     return _SPECS[plain, gated]
 
 
-def _plan(given: Sequence[Any], variant: str, keep: bool, chunk: int) -> engine.Plan:
+def plan_of(given: Sequence[Any], variant: str, keep: bool = True, chunk: int = -1) -> engine.Plan:
+    """Return the sizes of a call with these tensors, those of ``TENSORS``; see ``_make_plan``."""
     x, weight_ih, weight_hh = given[0], given[2], given[3]
     times, lengths, resets = given[8:]
     R, T, B, *size = x.shape
@@ -121,7 +122,7 @@ def _walk_forward(
     tensors: Operands, variant: str, outputs: bool, states: bool, keep: bool, chunk: int
 ) -> engine.Forward:
     """Unroll a cell; return outputs, last states, carried states, and what backward needs, or None each."""
-    plan = _plan(tensors, variant, keep, chunk)
+    plan = plan_of(tensors, variant, keep, chunk)
     run = sparse_engine.run_forward if variant.endswith(SPARSE) else engine.run_forward
     return run(plan, _given(tensors, variant), outputs, states)
 
@@ -130,7 +131,7 @@ def _walk_backward(
     above: engine.Above, saved: Tensor, tensors: Operands, variant: str, chunk: int, wants: Sequence[bool]
 ) -> list[Tensor | None]:
     """Return the gradients of ``GRADIENTS``; None where one is not wanted."""
-    plan, given = _plan(tensors, variant, True, chunk), _given(tensors, variant)
+    plan, given = plan_of(tensors, variant, True, chunk), _given(tensors, variant)
     want = dict(zip(GRADIENTS, wants, strict=True))
     above = engine.Above(*[None if d is None else d.contiguous() for d in above])
     run = sparse_engine.run_backward if variant.endswith(SPARSE) else engine.run_backward
@@ -244,7 +245,7 @@ def _(  # type: ignore[no-untyped-def]
     tensors = (
         x, state, weight_ih, weight_hh, bias_ih, bias_hh, own, clocks, times, lengths, resets,
     )  # fmt: skip
-    plan = _plan(tensors, variant, keep, chunk)
+    plan = plan_of(tensors, variant, keep, chunk)
     R, T, B, H = plan.R, plan.T, plan.B, plan.H
     return (
         weight_hh.new_empty((R, T, B, H) if outputs else (0,)),

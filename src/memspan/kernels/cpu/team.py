@@ -1,6 +1,7 @@
-"""How torch's own OpenMP threads walk: a C function that does the shares of whichever thread calls it.
+"""How threads walk: a C function that does the shares of whichever thread calls it, phase after phase.
 
-The function below the mark is compiled as a generated module, which keeps it in the kernels' cache.
+It is called by every thread of torch's OpenMP team, or by a single thread for itself. The function below the
+mark is compiled as a generated module, which keeps it in the kernels' cache.
 """
 
 # mypy: ignore-errors
@@ -16,9 +17,11 @@ from numba.extending import intrinsic
 
 from memspan.simd import iload
 
-THREAD, THREADS, COUNT, KERNEL, SHARES = 0, 8, 16, 24, 56
-"""A task's fields, in bytes: the addresses of OpenMP's two functions, how many shares there are, what to call
-(see ``walk``), then first and last of every share."""
+THREAD, THREADS, BARRIER, PHASES = 0, 8, 16, 24
+"""A task's fields, in bytes: the addresses of OpenMP's three functions, 0 for a single thread; then how many
+phases there are, and the phases."""
+COUNT, KERNEL, SHARES = 0, 8, 40
+"""A phase's fields: how many shares there are, what to call (see ``walk``), first and last of every share."""
 _I64 = ir.IntType(64)
 _JOBS = types.Array(types.int64, 1, "C")
 
@@ -36,6 +39,18 @@ def ask(typing: Any, address: Any) -> Any:
         return builder.sext(builder.call(builder.inttoptr(args[0], kind.as_pointer()), []), _I64)
 
     return types.int64(types.intp), generate
+
+
+@intrinsic
+def wait(typing: Any, address: Any) -> Any:
+    """Call a C function without arguments that returns nothing."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [])
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), [])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), generate
 
 
 @intrinsic
@@ -67,10 +82,18 @@ def walk(typing: Any, kernel: Any, first: Any, last: Any) -> Any:
 
 
 @nb.cfunc(nb.void(nb.intp), cache=True, boundscheck=False, error_model="numpy")
-def do_shares(task):
+def do_phases(task):
     """Do every share of a task that falls to the calling thread, whether or not all threads came."""
-    k, step = ask(iload(task + THREAD)), ask(iload(task + THREADS))
-    while k < iload(task + COUNT):
-        at = task + SHARES + 16 * k
-        walk(task + KERNEL, iload(at), iload(at + 8))
-        k += step
+    me, step = nb.intp(0), nb.intp(1)
+    if iload(task + THREAD):
+        me, step = ask(iload(task + THREAD)), ask(iload(task + THREADS))
+    phase = task + PHASES + 8
+    for k in range(iload(task + PHASES)):
+        if k > 0 and iload(task + BARRIER):
+            wait(iload(task + BARRIER))
+        count, share = iload(phase + COUNT), me
+        while share < count:
+            at = phase + SHARES + 16 * share
+            walk(phase + KERNEL, iload(at), iload(at + 8))
+            share += step
+        phase += SHARES + 16 * count

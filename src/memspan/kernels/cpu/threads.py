@@ -27,8 +27,10 @@ import torch
 
 _PAUSE_SOFT = 1
 _FORKED: list[bool] = []
-_NEEDED = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads", "omp_pause_resource_all")
+_ASKED = ("omp_get_thread_num", "omp_get_num_threads", "GOMP_barrier")  # by compiled code; see ``team.py``
+_NEEDED = (*_ASKED, "GOMP_parallel", "omp_pause_resource_all")
 Work = Callable[[int, int], None]
+Shares = Sequence[tuple[int, int]]
 _Ended = list[BaseException | None]
 _Task = tuple[Work, tuple[int, int], _Ended, "SimpleQueue[None]"]
 
@@ -91,49 +93,67 @@ class Walk:
         self.kernel(self.jobs, first, last)
 
 
-_TEXT = '''"""What a team of threads does, generated; do not edit."""
+_TEXT = '''"""What threads do, generated; do not edit."""
 
 from memspan.kernels.cpu.team import *
 '''
 
 
-@dataclasses.dataclass(frozen=True)
-class _Team:
-    """torch's OpenMP threads, and what they do.
-
-    Args:
-        parallel: OpenMP's function that has a team of threads do something.
-        do_shares: what: see ``team.py``.
-        numbers: the addresses of OpenMP's functions that tell a thread its number, and how many there are.
-    """
-
-    parallel: Callable[..., None]
-    do_shares: ctypes.c_void_p
-    numbers: tuple[int, int]
-
-    def do(self, work: Walk, shares: Sequence[tuple[int, int]]) -> None:
-        """Do every share of compiled work."""
-        jobs = work.jobs
-        where = jobs.ctypes.data, len(jobs), jobs.itemsize
-        task = np.array([
-            *self.numbers, len(shares), _address(work.kernel), *where, *itertools.chain(*shares)
-        ])  # fmt: skip
-        self.parallel(self.do_shares, ctypes.c_void_p(task.ctypes.data), len(shares), 0)
-
-
 @functools.cache
-def team() -> _Team | None:
-    """Return torch's OpenMP threads as ours, or None where they cannot be had."""
-    library = _openmp()
-    if library is None:
-        return None
+def _do_phases() -> tuple[Callable[[int], None], ctypes.c_void_p]:
+    """Return what does a task's phases, as a function and as its address."""
     from memspan.kernels.cpu import cache
     from memspan.kernels.cpu.generate import template
 
-    module = cache.module("memspan_team", lambda: _TEXT + template("team"))
-    asked = library.omp_get_thread_num, library.omp_get_num_threads
-    first, second = (ctypes.cast(function, ctypes.c_void_p).value or 0 for function in asked)
-    return _Team(library.GOMP_parallel, ctypes.c_void_p(module.do_shares.address), (first, second))
+    made = cache.module("memspan_team", lambda: _TEXT + template("team")).do_phases
+    return made.ctypes, ctypes.c_void_p(made.address)
+
+
+@functools.cache
+def team() -> ctypes.CDLL | None:
+    """Return the library whose threads do compiled work, or None where they cannot be had."""
+    library = _openmp()
+    if library is not None:
+        _do_phases()
+    return library
+
+
+class Program:
+    """Compiled walks one after the other, each shared by threads, in one call and as often as wanted.
+
+    Args:
+        phases: walks with their shares; none begins before the one before it ended.
+    """
+
+    def __init__(self, phases: Sequence[tuple[Walk, Shares]]) -> None:
+        self.phases = phases
+        self.threads = max(len(shares) for _, shares in phases)
+        library = team() if self.threads > 1 else None
+        asked = [_address_in(library, name) for name in _ASKED] if library else [0, 0, 0]
+        words = [*asked, len(phases)]
+        for walk, shares in phases:
+            jobs = walk.jobs
+            words += [len(shares), _address(walk.kernel), jobs.ctypes.data, len(jobs), jobs.itemsize]
+            words += itertools.chain(*shares)
+        self.task = np.array(words)
+        self.at = self.task.ctypes.data
+        self.function, self.address = _do_phases()
+
+    def __call__(self) -> None:
+        """Do every phase."""
+        if self.threads == 1:
+            self.function(self.at)
+        elif (library := team()) is not None:
+            library.GOMP_parallel(self.address, ctypes.c_void_p(self.at), self.threads, 0)
+        else:
+            for walk, shares in self.phases:
+                run(walk, shares)
+
+
+@functools.cache
+def _address_in(library: ctypes.CDLL, name: str) -> int:
+    """Return where a function of a library lies."""
+    return ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
 
 
 @functools.cache
@@ -218,13 +238,13 @@ def share(count: int, threads: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
-def run(work: Work, shares: Sequence[tuple[int, int]]) -> None:
+def run(work: Work, shares: Shares) -> None:
     """Do every share of the work: the caller the first, other threads the others."""
     if len(shares) == 1:
         work(*shares[0])
         return
-    if isinstance(work, Walk) and (torchs := team()) is not None:
-        torchs.do(work, shares)
+    if isinstance(work, Walk) and team() is not None:
+        Program([(work, shares)])()
         return
     ended: _Ended = []
     bell: SimpleQueue[None] = SimpleQueue()
