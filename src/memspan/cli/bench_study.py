@@ -1,7 +1,8 @@
 """``memspan bench study``: a slice of the report's study, and of the same as per-gate Python loops.
 
-Both sides run as two processes of one thread each, in turns. Every run of the preset gets a few updates; the
-study's time is the sum of their medians, times the updates of a run, shared by the processes.
+Both sides run as two processes of one thread each, in turns. Every run of the preset gets a few updates, after
+as many that do not count; the study's time is the sum of their means, times the updates of a run, shared by the
+processes. The median of the turns is told.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from typing import Any
 from memspan.cli.bench import OUT, update_of
 from memspan.errors import ArgumentError
 
-PROCESSES, TURNS = 2, 2
+PROCESSES, TURNS = 2, 3
 
 
 @dataclass(frozen=True)
 class BenchStudy:
     """Time a slice of the report's study, and the same written as per-gate Python loops in torch."""
 
-    updates: int = 5
+    updates: int = 16
     """Updates of each run in a turn."""
     preset: str = "report"
     """Whose runs: quick, report or full."""
@@ -60,7 +61,7 @@ class BenchStudy:
         for _ in range(TURNS):
             for side, minutes in taken.items():
                 minutes.append(self._minutes(side, steps))
-        mine, theirs = (statistics.mean(minutes) for minutes in taken.values())
+        mine, theirs = (statistics.median(minutes) for minutes in taken.values())
         return {
             "preset": self.preset,
             "runs": len(steps),
@@ -85,7 +86,7 @@ class BenchStudy:
 
 
 def update_seconds(side: str, preset_name: str, updates: int) -> list[float]:
-    """Return the median seconds of one update of every run of a preset, on one thread."""
+    """Return the mean seconds of one update of every run of a preset, on one thread."""
     import torch
 
     from memspan.bench.per_gate import Training
@@ -93,13 +94,13 @@ def update_seconds(side: str, preset_name: str, updates: int) -> list[float]:
 
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    medians = []
+    means = []
     for run in preset(preset_name).runs:
         update = update_of([run], 1) if side == "ours" else Training(run).update
-        taken = []
-        for t in range(1, updates + 2):
-            began = time.perf_counter()
+        for t in range(1, updates + 1):
             update(t)
-            taken.append(time.perf_counter() - began)
-        medians.append(statistics.median(taken[1:]))
-    return medians
+        began = time.perf_counter()
+        for t in range(updates + 1, 2 * updates + 1):
+            update(t)
+        means.append((time.perf_counter() - began) / updates)
+    return means

@@ -31,6 +31,12 @@ from memspan.training.optimizers import rule_of
 from memspan.training.reader import Reader
 
 
+AHEAD = 8
+"""Updates whose batches are drawn at once, at most …"""
+AHEAD_BYTES = 2**22
+"""… and the bytes they may have."""
+
+
 @dataclass
 class Outcome:
     """What one update of one replica showed, measured before the update."""
@@ -92,6 +98,7 @@ class Pack:
         self.frozen = [frozen(self.model, run.recipe.clock_learned) for run in self.runs]
         rows = Rows(self.runs, self.model, self.rule, weights, spaced(torch.zeros_like(weights)), slots)
         self.learning = learning_for(rows, self.threads, self._compiled)
+        self._drawn: dict[int, tuple[Inputs, Tensor]] = {}
 
     def load(
         self, replica: int, weights: Tensor, slots: Mapping[str, Tensor], carried: Sequence[Tensor] = ()
@@ -150,6 +157,18 @@ class Pack:
         return self.choice.kernel in COMPILED
 
     def _batch(self, t: int) -> tuple[Inputs, Tensor]:
+        """Return the inputs and targets of update t; small ones are drawn several updates ahead.
+
+        After a walk the caches are cold, and the first batch drawn costs several times what the next ones do.
+        """
+        if t not in self._drawn:
+            inputs, targets = self._drawn_for(t)
+            ahead = min(AHEAD, AHEAD_BYTES // (inputs.x.nbytes + targets.nbytes + 1))
+            last = min(t + ahead, self.runs[0].recipe.steps + 1)
+            self._drawn = {u: self._drawn_for(u) for u in range(t + 1, last)} | {t: (inputs, targets)}
+        return self._drawn.pop(t)
+
+    def _drawn_for(self, t: int) -> tuple[Inputs, Tensor]:
         return self._tensors([training_batch(run, t) for run in self.runs])
 
     def _tensors(self, batches: Sequence[Batch]) -> tuple[Inputs, Tensor]:
