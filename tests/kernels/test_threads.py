@@ -146,3 +146,37 @@ def test_several_callers_do_compiled_work_at_once():
     for caller in callers:
         caller.join(timeout=60)
     assert [jobs.tolist() for jobs in mine] == [[200] * 6] * 4
+
+
+@nb.njit(nb.void(nb.int64[::1], nb.intp, nb.intp), nogil=True)
+def double(jobs, first, last):
+    for unit in range(first, last):
+        jobs[unit] *= 2
+
+
+@nb.njit(nb.void(nb.int64[::1], nb.intp, nb.intp), nogil=True)
+def count_from_the_last(jobs, first, last):
+    for unit in range(first, last):
+        jobs[unit] = jobs[last - 1] + last - 1 - unit
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("by", ["torchs-threads", "ours"])
+def test_a_program_does_its_phases_in_turn(count, by, monkeypatch):
+    """The second phase reads what other threads wrote in the first; a relay takes unit after unit through."""
+    if by == "ours":
+        monkeypatch.setattr(threads, "team", lambda: None)
+    jobs, other = np.zeros(6, np.int64), np.zeros(6, np.int64)
+    shares = threads.share(6, count)
+    program = threads.Program([
+        (threads.Walk(count_up, jobs), shares),
+        (threads.Walk(count_from_the_last, jobs), [(0, 6)]),
+        (threads.Relay((threads.Walk(count_up, other), threads.Walk(double, other))), shares),
+        (threads.Walk(count_up, jobs), shares),
+    ])  # fmt: skip
+    wanted, relayed = np.zeros(6, np.int64), np.zeros(6, np.int64)
+    for _ in range(30):
+        program()
+        wanted, relayed = wanted[-1] + 2 + np.arange(6)[::-1], 2 * (relayed + 1)
+        assert np.array_equal(jobs, wanted)
+        assert np.array_equal(other, relayed)

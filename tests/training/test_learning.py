@@ -4,11 +4,14 @@ import pytest
 import torch
 from training_cases import KINDS, run
 
+from memspan.errors import ShapeError
 from memspan.kernels import trial
+from memspan.kernels.cpu import engine
 from memspan.kernels.cpu import learning as compiled
 from memspan.tasks.palindrome import Palindrome
+from memspan.tasks.task import Batch
 from memspan.training import learning
-from memspan.training.batches import dropout_masks
+from memspan.training.batches import dropout_masks, training_batch
 from memspan.training.pack import Pack
 
 
@@ -46,6 +49,78 @@ def test_an_update_by_our_kernels_equals_the_reference_s(kind):
     torch.testing.assert_close(
         ours.learning.rows.gradients / norm, theirs.learning.rows.gradients, rtol=1e-3, atol=1e-6
     )
+
+
+@pytest.fixture
+def shared(monkeypatch):
+    """Let the smallest work be shared by threads, and start every buffer as NaN."""
+    monkeypatch.setattr(engine, "SHARED_WORK", 0.0)
+    monkeypatch.setattr(engine, "poison", True)
+
+
+@pytest.mark.usefixtures("shared")
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("coding", ["scalar", "one_hot"])
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_an_update_in_one_call_has_the_bits_of_its_walks(cell, coding, count, threads, monkeypatch):
+    task = Palindrome(7)
+    recipe = {"cell": cell, "coding": coding, "batch": 37, "hidden": 20, "clip": 0.5, "biases": 2}
+    runs = [run(task, seed, **recipe) for seed in range(count)]
+    at_once, apart = (Pack(runs, threads=threads) for _ in range(2))
+    monkeypatch.setattr(apart.learning, "at_once", lambda *given: None)
+    for t in range(1, 5):
+        assert at_once.update(t) == apart.update(t)
+    assert at_once.learning._round is not None
+    assert torch.equal(at_once.weights, apart.weights)
+    assert torch.equal(at_once.slots["square"], apart.slots["square"])
+    alone = Pack(runs[:1])
+    for t in range(1, 5):
+        alone.update(t)
+    assert torch.equal(alone.weights[0], at_once.weights[0])
+
+
+def test_what_no_round_serves_goes_walk_by_walk():
+    for kind, (task, recipe) in KINDS.items():
+        pack = Pack([run(task, **recipe)])
+        pack.update(1)
+        assert pack.learning._round is None, kind
+    long = Pack([run(Palindrome(9), cell="lstm")])
+    long.update(1)
+    assert long.learning._round is not None
+
+
+def test_replicas_that_are_dropped_leave_the_others_alone():
+    runs = [run(Palindrome(7), seed, cell="lstm", steps=9) for seed in range(3)]
+    whole, part = Pack(runs), Pack(runs)
+    for t in range(1, 10):
+        whole.update(t)
+        if t == 4:
+            part.keep([0, 2])
+        part.update(t)
+    assert torch.equal(part.weights, whole.weights[[0, 2]])
+
+
+def test_symbols_out_of_range_are_refused():
+    class Wrong(Palindrome):
+        """A task whose digits run past its symbols."""
+
+        def sample(self, generator, n):
+            batch = super().sample(generator, n)
+            return Batch(batch.inputs + 5, batch.targets)
+
+    pack = Pack([run(Wrong(40), cell="rnn", coding="one_hot")])
+    with pytest.raises(ShapeError, match="symbols run from"):
+        pack.update(1)
+
+
+def test_batches_drawn_ahead_are_those_of_their_updates():
+    config = run(Palindrome(7), cell="rnn", steps=20)
+    pack = Pack([config])
+    for t in (1, 2, 3, 17, 18, 5):
+        digits = torch.from_numpy(training_batch(config, t).inputs).float()
+        assert torch.equal(pack._batch(t)[0].x[0, :, :, 0], digits)
+    assert not any(t > 20 for t in pack._drawn)
 
 
 def test_sound_code_stays_far_below_what_a_trial_allows():

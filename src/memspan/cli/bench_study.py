@@ -1,8 +1,8 @@
 """``memspan bench study``: a slice of the report's study, and of the same as per-gate Python loops.
 
-Both sides run as two processes of one thread each, in turns. Every run of the preset gets a few updates, after
-as many that do not count; the study's time is the sum of their means, times the updates of a run, shared by the
-processes. The median of the turns is told.
+Both sides run as two processes of one thread each, in turns. Every run of the preset gets a few updates,
+after as many that do not count; the study's time is the sum of their means, times a run's updates, shared
+by the processes. The median of the turns is told.
 """
 
 from __future__ import annotations

@@ -30,7 +30,6 @@ from memspan.training.numerics import reproducible, torch_threads
 from memspan.training.optimizers import rule_of
 from memspan.training.reader import Reader
 
-
 AHEAD = 8
 """Updates whose batches are drawn at once, at most …"""
 AHEAD_BYTES = 2**22

@@ -277,14 +277,12 @@ def backward_unit(j):
 def backward(jobs, first, last):
     """Run the units first … last − 1 backward; units of one replica share their packed weights."""
     flush_denormals(jobs[first].modes)
-    packed = -1
     for u in range(first, last):
         j = jobs[u]
-        if j.replica != packed:
+        if j.fresh:
             pack_columns(j.panels_h, j.weight_hh, j.H, nb.intp(0), FROM_H, j.H)
             if j.dx:
                 pack_columns(j.panels_x, j.weight_ih, j.D, SLOTS - FROM_X, SLOTS, j.H)
-            packed = j.replica
         backward_unit(j)
     restore_modes(jobs[first].modes)
 

@@ -353,13 +353,17 @@ def rows_of(plan: Plan, unit: np.ndarray) -> np.ndarray:
     return np.minimum(plan.rows, plan.B - tile * plan.rows)
 
 
-def _make_recipe(plan: Plan, backward: bool, present: tuple[bool, ...], wanted: int, row: int = 0) -> Recipe:
+def _make_recipe(
+    plan: Plan, backward: bool, present: tuple[bool, ...], wanted: int, row: int = 0, passing: bool = False
+) -> Recipe:
     """Return the recipe of a pass in which only some tensors are present; absent ones keep address 0.
 
     Args:
         wanted: threads.
         row: bytes from one replica's weights, and gradients of weights, to the next one's; 0 where each
             tensor is contiguous.
+        passing: whether every unit goes back at once, so that the next one of its thread may reuse what it
+            kept.
     """
     units, shares = plan.R * plan.tiles, threads.share(plan.R * plan.tiles, wanted)
     relative, owner = np.zeros((units, len(FIELDS)), np.int64), np.zeros(len(FIELDS), np.intp)
@@ -372,6 +376,7 @@ def _make_recipe(plan: Plan, backward: bool, present: tuple[bool, ...], wanted: 
         put(name, value)
     put("again", int(backward))
     put("replica", unit // plan.tiles)
+    put("fresh", (unit % plan.tiles == 0) | np.isin(unit, [first for first, _ in shares]))
     put("rows", rows_of(plan, unit))
     put("order", unit * 16 * plan.rows, "order")
     put("length", unit * 16 * plan.rows + 8 * plan.rows, "order")
@@ -385,9 +390,9 @@ def _make_recipe(plan: Plan, backward: bool, present: tuple[bool, ...], wanted: 
     here = {name for name, is_there in zip(TENSORS, present, strict=True) if is_there}
     parts = plan.backward_scratch("dx" in here) if backward else plan.forward_scratch
     places, share_bytes = offsets(parts)
-    of_share = np.repeat(np.arange(len(shares)), [last - first for first, last in shares]) * share_bytes
+    of_share = np.repeat(np.arange(len(shares)), [last - first for first, last in shares])
     for name, place in places.items():
-        put(name, of_share + place, "scratch")
+        put(name, of_share * share_bytes + place, "scratch")
     total = len(shares) * share_bytes
     if "d_weight_hh" in here:
         places, unit_bytes = offsets(plan.unit_gradients)
@@ -396,7 +401,7 @@ def _make_recipe(plan: Plan, backward: bool, present: tuple[bool, ...], wanted: 
         total += units * unit_bytes
     if plan.keep:
         for name, place in plan.saved_places.items():
-            put(name, unit * 4 * plan.saved_size + place, "saved")
+            put(name, (of_share if passing else unit) * 4 * plan.saved_size + place, "saved")
     whole = [(first * plan.tiles, last * plan.tiles) for first, last in threads.share(plan.R, len(shares))]
     return Recipe(relative, owner, tuple(shares), tuple(whole), total)
 
@@ -433,7 +438,9 @@ def address(tensor: Tensor | None) -> int:
 def _run(plan: Plan, tensors: dict[str, Tensor | None], lengths: Tensor | None, saved: Tensor | None) -> None:
     """Run a pass: forward, or backward where the gradient of a weight or an input is among the tensors."""
     backward = "d_last" in tensors
-    addresses, recipe = _addressed(plan, tensors, backward)
+    addresses = [address(tensors.get(name)) for name in TENSORS]
+    wanted = threads.wanted() if plan.operations(1 + backward) >= SHARED_WORK else 1
+    recipe = plan.recipe(backward, tuple(map(bool, addresses)), wanted)
     order, at = plan.order, plan.order_address
     if lengths is not None:
         order = order_of(plan, lengths)
@@ -442,55 +449,47 @@ def _run(plan: Plan, tensors: dict[str, Tensor | None], lengths: Tensor | None, 
         memory.Borrowed(recipe.scratch, poison) as scratch,
         recipe.jobs([0, *addresses, at, address(saved), scratch]) as jobs,
     ):
-        for phase in _phases(plan, tensors, recipe, jobs, order):
+        for phase in _phases(plan, recipe, jobs, backward, order):
             threads.run(*phase)
 
 
-def _addressed(
-    plan: Plan, tensors: dict[str, Tensor | None], backward: bool, row: int = 0
-) -> tuple[list[int], Recipe]:
-    """Return where a pass' tensors lie, in the order of TENSORS, and its recipe."""
-    addresses = [address(tensors.get(name)) for name in TENSORS]
-    wanted = threads.wanted() if plan.operations(1 + backward) >= SHARED_WORK else 1
-    return addresses, plan.recipe(backward, tuple(map(bool, addresses)), wanted, row)
-
-
-Phase = tuple[threads.Work, threads.Shares]
-
-
 def _phases(
-    plan: Plan, tensors: dict[str, Tensor | None], recipe: Recipe, jobs: np.ndarray, order: np.ndarray
-) -> Iterator[Phase]:
-    """Return what a pass does: a walk, and after that backward the sums over the tiles."""
-    if "d_last" not in tensors:
+    plan: Plan, recipe: Recipe, jobs: np.ndarray, backward: bool, order: np.ndarray
+) -> Iterator[tuple[threads.Work, threads.Shares]]:
+    """Return what a pass does: a walk, and after one that goes back to weights the sums over the tiles."""
+    if not backward:
         yield threads.Walk(plan.forward, jobs), recipe.shares
         return
     walk: threads.Work = threads.Walk(plan.backward.backward, jobs)
     if plan.chunked:
         walk = functools.partial(_chunk_by_chunk(plan, order), jobs)
     yield walk, recipe.shares
-    if tensors.get("d_weight_hh") is not None:
+    if jobs[0]["d_weight_hh"]:
         yield threads.Walk(plan.backward.gather, jobs), recipe.gathers
 
 
 class Bound:
-    """A pass over tensors that stay where they are, to run as often as wanted.
+    """A pass over tensors that stay where they are, for as many calls as wanted.
+
+    Every unit goes forward and back before the next one of its thread, which reuses what it kept.
 
     Args:
-        tensors: as in ``_run``; the weights of all replicas, and their gradients, ``row`` bytes apart.
+        tensors: as in ``_run``; the weights of the replicas, and their gradients, lie ``row`` bytes apart.
+        saved: (threads, floats).
+        wanted: threads.
     """
 
-    def __init__(self, plan: Plan, tensors: dict[str, Tensor | None], saved: Tensor, row: int) -> None:
-        addresses, recipe = _addressed(plan, tensors, "d_last" in tensors, row)
-        self.scratch, self.tensors = memory.Block(recipe.scratch), (tensors, saved)
+    def __init__(
+        self, plan: Plan, tensors: dict[str, Tensor | None], saved: Tensor, wanted: int, row: int
+    ) -> None:
+        addresses = [address(tensors.get(name)) for name in TENSORS]
+        self.recipe = plan.recipe("d_last" in tensors, tuple(map(bool, addresses)), wanted, row, True)
+        self.scratch, self.kept = memory.Block(self.recipe.scratch), (tensors, saved)
         if poison:
             self.scratch.floats.fill(math.nan)
-        with recipe.jobs([0, *addresses, plan.order_address, address(saved), self.scratch.address]) as lent:
-            jobs = lent.copy()
-        self.phases: list[tuple[threads.Walk, threads.Shares]] = []
-        for work, shares in _phases(plan, tensors, recipe, jobs, plan.order):
-            assert isinstance(work, threads.Walk)  # a pass in chunks is a loop in Python
-            self.phases.append((work, shares))
+        owners = [0, *addresses, plan.order_address, address(saved), self.scratch.address]
+        with self.recipe.jobs(owners) as jobs:
+            self.jobs = jobs.copy()
 
 
 def _chunk_by_chunk(plan: Plan, order: np.ndarray) -> Kernel:
@@ -505,6 +504,7 @@ def _chunk_by_chunk(plan: Plan, order: np.ndarray) -> Kernel:
                 if t0 < longest[u]:
                     forward(jobs, u, u + 1)
                 backward(jobs, u, u + 1)
+                jobs[u]["fresh"] = 0
 
     return walk
 

@@ -240,12 +240,10 @@ def forward_unit(j):
 def forward(jobs, first, last):
     """Run the units first … last − 1 forward; units of one replica share their packed weights."""
     flush_denormals(jobs[first].modes)
-    packed = -1
     for u in range(first, last):
         j = jobs[u]
-        if j.replica != packed:
+        if j.fresh:
             pack_gates(j, j.H, j.D)
             pack_start(j, j.H)
-            packed = j.replica
         forward_unit(j)
     restore_modes(jobs[first].modes)

@@ -1,7 +1,8 @@
 """The job of one work unit, (replica, tile of rows), as a record of sizes and addresses.
 
 Whoever fills a job keeps every buffer alive until the kernel returns: the kernel sees addresses only.
-Sizes count elements, addresses and strides bytes; an address of 0 means "not wanted".
+Sizes count elements, addresses and strides bytes; an address of 0 means "not wanted". ``fresh`` says that the
+thread has not laid out the weights of this replica yet.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 
 FIELDS = (
     # sizes
-    "replica", "rows", "T", "B", "D", "H", "V", "chunk", "ring",
+    "replica", "fresh", "rows", "T", "B", "D", "H", "V", "chunk", "ring",
     # steps of this call, t0 … t1 − 1, and whether forward starts at the border kept before t0
     "t0", "t1", "again",
     # widths of buffer rows, in bytes: [h | 1 | x], record, dz, dh, dW_hh, dW_x, openness (0: one row for all)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,14 +22,14 @@ from memspan.kernels.cpu.spec import LAYOUT, round_up
 
 RULES = ("rmsprop", "adam", "sgd")
 NAME = "memspan_read_out"
-ROWS = 64  # rows of features at once
+BLOCK = 64  # rows of features at once
 _READ_OUT = '''"""Read-out and loss, generated; do not edit."""
 
 import math
 
 import numba as nb
 
-from memspan.kernels.cpu.floats import add_floats, copy_floats, pack_block, zero_floats
+from memspan.kernels.cpu.floats import add_floats, copy_floats, pack_block, sum_floats, zero_floats
 from memspan.kernels.cpu.jobs import jobs_type
 from memspan.kernels.cpu.learning_jobs import READ_OUT
 from memspan.kernels.cpu.sampling import largest, weigh
@@ -56,7 +57,7 @@ def read_out_text() -> str:
     most: int = LAYOUT[simd.LANES]["rows"][0]  # type: ignore[index]
     energy, back = "a, la, start, shift, w, H, D, z", "a, la, w, K, c, lc"
     return "\n\n\n".join([
-        f"{_READ_OUT}\nROWS, VB = {ROWS}, VECTOR_BYTES",
+        f"{_READ_OUT}\nBLOCK, VB = {BLOCK}, VECTOR_BYTES",
         dispatch("energy_rows", energy, {n: f"gate_tile({n}, 2, 2, 2)" for n in (most, 1)}),
         dispatch("product_set_rows", back, {n: f"product_tile({n}, 2, False)" for n in (most, 1)}),
         instances("gradient_tile", {most: f"gradient_tile({most}, {gradient_vectors(most)})"}),
@@ -81,22 +82,17 @@ def update_module() -> ModuleType:
 
 
 class Table:
-    """The jobs of R replicas: a row of addresses and sizes each, of which few change from call to call.
+    """A job for each unit of work: a row of addresses and sizes, of which few change from call to call."""
 
-    Args:
-        fields: names, in the order of the compiled record.
-        facts: name → the number of every replica, or one for each.
-    """
-
-    def __init__(self, fields: Sequence[str], R: int, facts: Mapping[str, int | np.ndarray]) -> None:
+    def __init__(self, fields: tuple[str, ...], count: int, facts: Mapping[str, Any]) -> None:
         self.place = {name: k for k, name in enumerate(fields)}
-        self.numbers = np.zeros((R, len(fields)), np.int64)
+        self.numbers = np.zeros((count, len(fields)), np.int64)
         for name, value in facts.items():
             self.put(name, value)
-        self.jobs = jobs.records(self.numbers, tuple(fields))
+        self.jobs = jobs.records(self.numbers, fields)
 
-    def put(self, name: str, value: int | np.ndarray) -> None:
-        """Set one field."""
+    def put(self, name: str, value: Any) -> None:
+        """Set one field: a number for every job, or one for each."""
         self.numbers[:, self.place[name]] = value
 
 
@@ -122,26 +118,11 @@ class ReadOut:
         self, weight: Tensor, bias: Tensor, d_weight: Tensor, d_bias: Tensor,
         answers: int, classes: int, temperatures: Sequence[float],
     ) -> None:  # fmt: skip
-        self.module, self.kept = read_out_module(), (weight, bias, d_weight, d_bias)
-        R, C, H = weight.shape
-        self.classes, self.operations = classes, 6.0 * R * C * H
-        width = 2 * simd.LANES
-        wide, K8, units = round_up(C, width), round_up(C, 8), round_up(H, width)
-        sizes = {
-            "modes": 16, "panels": wide * H, "panels_back": K8 * units, "start": wide, "starts": 2 * ROWS,
-            "z": 8 * width, "h": ROWS * (units + 16), "dz": ROWS * (wide + 16), "dh": ROWS * (units + 16),
-            "dw": K8 * (units + 16), "db": C, "chances": round_up(max(1, classes), simd.LANES), "count": 2,
-        }  # fmt: skip
-        self.places, self.size = engine.offsets(sizes)
-        self.shares: list[tuple[int, int]] = []
-        self.shown, self.scales = np.empty((R, 2)), 1 / np.array(temperatures, np.float64)
-        each = 8 * np.arange(R)
-        self.table = Table(READ_OUT, R, {
-            "H": H, "A": answers, "K": classes, "C": C, "wide": wide, "K8": K8,
-            "lh": 4 * (units + 16), "lz": 4 * (wide + 16), "weight": rows_at(weight), "bias": rows_at(bias),
-            "d_weight": rows_at(d_weight), "d_bias": rows_at(d_bias),
-            "scale": self.scales.ctypes.data + each, "shown": self.shown.ctypes.data + 2 * each,
-        })  # fmt: skip
+        self.module, self.classes, self.answers = read_out_module(), classes, answers
+        self.views = {"weight": weight, "bias": bias, "d_weight": d_weight, "d_bias": d_bias}
+        self.R, self.C, self.H = weight.shape
+        self.shown, self.scales = np.empty((self.R, 2)), 1 / np.array(temperatures, np.float64)
+        self.shape: tuple[int, ...] = ()
 
     def __call__(self, features: Tensor, targets: Tensor, wanted: int = 1) -> Tensor:
         """Return dh (R, S, B, H), write the read-out's gradients, and keep what is ``told``.
@@ -154,23 +135,68 @@ class ReadOut:
         """
         features, targets = features.contiguous(), self.target_like(targets)
         made = engine.buffer(*features.shape)
-        threads.run(*self.phase(features, targets, made, wanted))
+        _, S, B, _ = features.shape
+        if 6.0 * self.R * S * B * self.C * self.H < engine.SHARED_WORK:
+            wanted = 1
+        for phase in self.phases(features, targets, made, wanted):
+            threads.run(*phase)
         return made
 
     def target_like(self, targets: Tensor) -> Tensor:
         """Return targets as the kernel reads them."""
         return targets.to(torch.int64 if self.classes else torch.float64).contiguous()
 
-    def phase(
+    def phases(
         self, features: Tensor, targets: Tensor, d_features: Tensor, wanted: int
-    ) -> tuple[threads.Walk, threads.Shares]:
-        """Return the walk over these tensors, which must be contiguous, and its shares."""
-        R, S, B, _ = features.shape
-        sizes = 0, 4 * features[0].numel(), 4 * features[0].numel(), 8 * targets[0].numel()
-        first = S * B, features.data_ptr(), d_features.data_ptr(), targets.data_ptr()
-        self.table.numbers[:, : len(CALLED)] = np.multiply.outer(np.arange(R), sizes) + first
-        self._share(threads.share(R, wanted if self.operations * S * B >= engine.SHARED_WORK else 1))
-        return threads.Walk(self.module.read_out, self.table.jobs), self.shares
+    ) -> tuple[tuple[threads.Walk, threads.Shares], tuple[threads.Walk, threads.Shares]]:
+        """Return the walk over tiles and the sums over them, each with its shares; all is contiguous.
+
+        The tiles are those of a walk through time over the same batch.
+        """
+        _, S, B, H = features.shape
+        if self.shape != (S, B, wanted):
+            self._lay_out(S, B, wanted)
+        sizes = 4 * H, 4 * H, 8 * self.answers
+        at = features.data_ptr(), d_features.data_ptr(), targets.data_ptr()
+        self.table.numbers[:, : len(CALLED)] = np.multiply.outer(self.first_rows, sizes) + at
+        jobs = self.table.jobs
+        return (
+            (threads.Walk(self.module.read_out, jobs), self.shares),
+            (threads.Walk(self.module.gather_read_out, jobs), self.gathers),
+        )
+
+    def _lay_out(self, S: int, B: int, wanted: int) -> None:
+        """Make the jobs for batches of a shape, and what they write into."""
+        R, C, H = self.R, self.C, self.H
+        rows = S * engine.tile_rows(B, engine.LEAST_ROWS)
+        tiles = -(-S * B // rows)
+        unit = np.arange(R * tiles)
+        replica, tile = np.divmod(unit, tiles)
+        self.shape, self.first_rows = (S, B, wanted), replica * S * B + tile * rows
+        self.shares = threads.share(R * tiles, wanted)
+        self.gathers = [(a * tiles, b * tiles) for a, b in threads.share(R, wanted)]
+        width = 2 * simd.LANES
+        wide, K8, units = round_up(C, width), round_up(C, 8), round_up(H, width)
+        of_thread, each_thread = engine.offsets({
+            "modes": 16, "panels": wide * H, "panels_back": K8 * units, "start": wide, "starts": 2 * BLOCK,
+            "z": 8 * width, "h": BLOCK * (units + 16), "dz": BLOCK * (wide + 16), "dh": BLOCK * (units + 16),
+            "chances": round_up(max(1, self.classes), simd.LANES), "count": 2,
+        })  # fmt: skip
+        of_unit, each_unit = engine.offsets({"dw": K8 * (units + 16), "db": C, "sums": 4})
+        self.scratch = memory.Block(len(self.shares) * each_thread + len(unit) * each_unit)
+        if engine.poison:
+            self.scratch.floats.fill(np.nan)
+        of_share = np.repeat(np.arange(len(self.shares)), [last - first for first, last in self.shares])
+        end = self.scratch.address + len(self.shares) * each_thread
+        self.table = Table(READ_OUT, len(unit), {
+            "replica": replica, "fresh": (tile == 0) | np.isin(unit, [first for first, _ in self.shares]),
+            "rows": np.minimum(rows, S * B - tile * rows), "N": S * B, "H": H, "A": self.answers,
+            "K": self.classes, "C": C, "wide": wide, "K8": K8, "lh": 4 * (units + 16), "lz": 4 * (wide + 16),
+            **{name: rows_at(view)[replica] for name, view in self.views.items()},
+            "scale": self.scales.ctypes.data + 8 * replica, "shown": self.shown.ctypes.data + 16 * replica,
+            **{name: self.scratch.address + of_share * each_thread + at for name, at in of_thread.items()},
+            **{name: end + unit * each_unit + at for name, at in of_unit.items()},
+        })  # fmt: skip
 
     @property
     def losses(self) -> np.ndarray:
@@ -181,17 +207,6 @@ class ReadOut:
         """Return the losses and the shares of right answers, 0 for real ones, of the last call."""
         losses, right = self.shown.T.tolist()
         return losses, right
-
-    def _share(self, shares: list[tuple[int, int]]) -> None:
-        """Give every share of the replicas its scratch, which is kept from call to call."""
-        if shares == self.shares:
-            return
-        self.shares, self.scratch = shares, memory.Block(len(shares) * self.size)
-        if engine.poison:
-            self.scratch.floats.fill(np.nan)
-        of_share = np.repeat(np.arange(len(shares)), [last - first for first, last in shares])
-        for name, place in self.places.items():
-            self.table.put(name, self.scratch.address + of_share * self.size + place)
 
 
 class Update:

@@ -1,4 +1,4 @@
-"""The template of a read-out in training: energies, loss and all gradients, a replica a unit of work.
+"""The template of a read-out in training: energies, loss and all gradients, a tile of rows a unit.
 
 A generated module (``learning.py``) defines the register tiles and goes on with what lies below the mark;
 here the names come from ``stencil``, so that this file reads as plain Python. Rows go through in blocks that
@@ -14,7 +14,7 @@ import math
 
 import numba as nb
 
-from memspan.kernels.cpu.floats import add_floats, copy_floats, pack_block, zero_floats
+from memspan.kernels.cpu.floats import add_floats, copy_floats, pack_block, sum_floats, zero_floats
 from memspan.kernels.cpu.sampling import largest, weigh
 from memspan.kernels.cpu.stencil import *
 from memspan.linked import entry, linked
@@ -138,18 +138,19 @@ def back_to_read_out(j, n):
 
 @entry(ENTRY)
 def read_out(jobs, first, last):
-    """Read out the replicas first … last − 1."""
+    """Read out the tiles first … last − 1; those of one replica share its packed weights."""
     flush_denormals(jobs[first].modes)
     for u in range(first, last):
         j = jobs[u]
-        pack_read_out(j)
+        if j.fresh:
+            pack_read_out(j)
+            for r in range(BLOCK):
+                istore(j.starts + 8 * r, j.start)
         zero_floats(j.dw, j.K8 * j.lh // 4)
         zero_floats(j.db, j.C)
-        for r in range(ROWS):
-            istore(j.starts + 8 * r, j.start)
-        loss, hits, scale = 0.0, nb.intp(0), F(dload(j.scale))
-        for block in range(0, j.N, ROWS):
-            n = min(nb.intp(ROWS), j.N - block)
+        loss, hits, scale = 0.0, 0.0, F(dload(j.scale))
+        for block in range(0, j.rows, BLOCK):
+            n = min(nb.intp(BLOCK), j.rows - block)
             enter_features(j, block, n)
             energies_of(j, n)
             for r in range(n):
@@ -157,9 +158,21 @@ def read_out(jobs, first, last):
                 loss, hits = loss + lost, hits + right
             back_to_features(j, block, n)
             back_to_read_out(j, n)
-        for k in range(j.C):
-            copy_floats(j.d_weight + 4 * k * j.H, j.dw + k * j.lh, j.H)
-        copy_floats(j.d_bias, j.db, j.C)
-        dstore(j.shown, loss / j.N)
-        dstore(j.shown + 8, hits / j.N)
+        dstore(j.sums, loss)
+        dstore(j.sums + 8, hits)
     restore_modes(jobs[first].modes)
+
+
+@entry(ENTRY)
+def gather_read_out(jobs, first, last):
+    """Sum what the tiles of whole replicas found, in the order of the tiles."""
+    replica = -1
+    for u in range(first, last):
+        j = jobs[u]
+        new, replica = j.replica != replica, j.replica
+        for k in range(j.C):
+            sum_floats(new, j.d_weight + 4 * k * j.H, j.dw + k * j.lh, j.H)
+        sum_floats(new, j.d_bias, j.db, j.C)
+        for at in (0, 8):
+            mean = dload(j.sums + at) / j.N
+            dstore(j.shown + at, mean if new else dload(j.shown + at) + mean)

@@ -24,7 +24,9 @@ Told = tuple[list[float], list[float], list[float]]
 class Round:
     """An update of R replicas: a walk forward from a zero state, read-out, walk backward, clipping and rule.
 
-    The kernels are those of ``unroll``, ``ReadOut`` and ``Update``, and so are the bits.
+    A tile of rows goes all the way before the next one: so what the walk backward reads is still near, and a
+    thread needs no more memory than one tile does. The kernels are those of ``unroll``, ``ReadOut`` and
+    ``Update``, and so are the bits.
 
     Shapes:
         p and gradients: name → views (R, …) into flat rows, equally far apart in both. x (R, T, B, D) or
@@ -42,23 +44,25 @@ class Round:
         self.x, self.targets = torch.empty_like(x), torch.empty_like(read_out.target_like(targets))
         operands = _operands(cell, self.x, p)
         plan = ops.plan_of(operands, ops.variant_of(cell))
+        wanted = threads.wanted() if plan.operations(3) >= engine.SHARED_WORK else 1
         last = engine.buffer(1 + len(plan.spec.carried), plan.R, plan.B, plan.H)
-        saved = engine.buffer(plan.R, plan.tiles, plan.saved_size)
         features, d_features = last[0].unsqueeze(1), engine.buffer(plan.R, 1, plan.B, plan.H)
+        saved = engine.buffer(min(wanted, plan.R * plan.tiles), plan.saved_size)
         given = engine.Given(*operands).tensors()
         below = {f"d_{name}": gradients.get(name) for name in engine.WEIGHTS}
         row = p["weight_hh"].stride(0) * p["weight_hh"].element_size()
-        self.passes = (
-            engine.Bound(plan, {**given, "last": last}, saved, row),
-            engine.Bound(plan, {**given, "d_last": d_features, **below}, saved, row),
+        there = engine.Bound(plan, {**given, "last": last}, saved, wanted, row)
+        back = engine.Bound(plan, {**given, "d_last": d_features, **below}, saved, wanted, row)
+        (judge, shares), gather = read_out.phases(features, self.targets, d_features, wanted)
+        assert shares == list(there.recipe.shares)
+        through = threads.Relay(
+            (threads.Walk(plan.forward, there.jobs), judge, threads.Walk(plan.backward.backward, back.jobs))
         )
-        wanted = threads.wanted()
-        forward, backward = (bound.phases for bound in self.passes)
         self.program = threads.Program([
-            *forward, read_out.phase(features, self.targets, d_features, wanted), *backward,
+            (through, shares), (threads.Walk(plan.backward.gather, back.jobs), back.recipe.gathers), gather,
             update.phase(wanted),
         ])  # fmt: skip
-        self.kept = features, d_features
+        self.kept = there, back, features, d_features
 
     @staticmethod
     def serves(cell: Cell, x: Tensor, p: Parameters) -> bool:

@@ -15,13 +15,15 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from memspan.linked import linked
 from memspan.simd import iload
 
 THREAD, THREADS, BARRIER, PHASES = 0, 8, 16, 24
 """A task's fields, in bytes: the addresses of OpenMP's three functions, 0 for a single thread; then how many
 phases there are, and the phases."""
-COUNT, KERNEL, SHARES = 0, 8, 40
-"""A phase's fields: how many shares there are, what to call (see ``walk``), first and last of every share."""
+SHARES, KERNELS, FIRST, KERNEL = 0, 8, 16, 32
+"""A phase's fields: how many shares there are and how many kernels, where the first kernel lies and how many
+bytes each has (see ``walk``); first and last of every share follow."""
 _I64 = ir.IntType(64)
 _JOBS = types.Array(types.int64, 1, "C")
 
@@ -81,6 +83,19 @@ def walk(typing: Any, kernel: Any, first: Any, last: Any) -> Any:
 # ---- the generated module continues from here ----
 
 
+@linked
+def do_share(phase, share):
+    """Do one share of a phase: with several kernels every unit goes through all of them before the next."""
+    kernels = iload(phase + KERNELS)
+    at = phase + FIRST + KERNEL * kernels + 16 * share
+    if kernels == 1:
+        walk(phase + FIRST, iload(at), iload(at + 8))
+        return
+    for unit in range(iload(at), iload(at + 8)):
+        for k in range(kernels):
+            walk(phase + FIRST + KERNEL * k, unit, unit + 1)
+
+
 @nb.cfunc(nb.void(nb.intp), cache=True, boundscheck=False, error_model="numpy")
 def do_phases(task):
     """Do every share of a task that falls to the calling thread, whether or not all threads came."""
@@ -91,9 +106,8 @@ def do_phases(task):
     for k in range(iload(task + PHASES)):
         if k > 0 and iload(task + BARRIER):
             wait(iload(task + BARRIER))
-        count, share = iload(phase + COUNT), me
-        while share < count:
-            at = phase + SHARES + 16 * share
-            walk(phase + KERNEL, iload(at), iload(at + 8))
+        share = me
+        while share < iload(phase + SHARES):
+            do_share(phase, share)
             share += step
-        phase += SHARES + 16 * count
+        phase += FIRST + KERNEL * iload(phase + KERNELS) + 16 * iload(phase + SHARES)

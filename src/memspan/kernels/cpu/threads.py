@@ -93,6 +93,19 @@ class Walk:
         self.kernel(self.jobs, first, last)
 
 
+@dataclasses.dataclass(frozen=True)
+class Relay:
+    """Compiled works over as many jobs each, every unit through all of them before the next."""
+
+    walks: tuple[Walk, ...]
+
+    def __call__(self, first: int, last: int) -> None:
+        """Do the units first … last − 1."""
+        for unit in range(first, last):
+            for walk in self.walks:
+                walk(unit, unit + 1)
+
+
 _TEXT = '''"""What threads do, generated; do not edit."""
 
 from memspan.kernels.cpu.team import *
@@ -119,21 +132,24 @@ def team() -> ctypes.CDLL | None:
 
 
 class Program:
-    """Compiled walks one after the other, each shared by threads, in one call and as often as wanted.
+    """Compiled works one after the other, each shared by threads, in one call and as often as wanted.
 
     Args:
-        phases: walks with their shares; none begins before the one before it ended.
+        phases: works with their shares; none begins before the one before it ended.
     """
 
-    def __init__(self, phases: Sequence[tuple[Walk, Shares]]) -> None:
+    def __init__(self, phases: Sequence[tuple[Walk | Relay, Shares]]) -> None:
         self.phases = phases
         self.threads = max(len(shares) for _, shares in phases)
         library = team() if self.threads > 1 else None
         asked = [_address_in(library, name) for name in _ASKED] if library else [0, 0, 0]
         words = [*asked, len(phases)]
-        for walk, shares in phases:
-            jobs = walk.jobs
-            words += [len(shares), _address(walk.kernel), jobs.ctypes.data, len(jobs), jobs.itemsize]
+        for work, shares in phases:
+            walks = work.walks if isinstance(work, Relay) else (work,)
+            words += [len(shares), len(walks)]
+            for walk in walks:
+                jobs = walk.jobs
+                words += [_address(walk.kernel), jobs.ctypes.data, len(jobs), jobs.itemsize]
             words += itertools.chain(*shares)
         self.task = np.array(words)
         self.at = self.task.ctypes.data
@@ -146,8 +162,8 @@ class Program:
         elif (library := team()) is not None:
             library.GOMP_parallel(self.address, ctypes.c_void_p(self.at), self.threads, 0)
         else:
-            for walk, shares in self.phases:
-                run(walk, shares)
+            for work, shares in self.phases:
+                run(work, shares)
 
 
 @functools.cache
