@@ -37,9 +37,9 @@ def loss_of(logits: Tensor, targets: Tensor, task: Task) -> Tensor:
     return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
 
-def score_of(task: Task, loss: float, right: float) -> float:
-    """Return the score of one batch: the share of right rows or, for real answers, what its loss explains."""
-    return right if task.classes else 1 - loss / task.answers / task.blind_error()
+def explained(task: Task, loss: float) -> float:
+    """Return the score of a batch of real answers: the share of their variance that this loss leaves."""
+    return 1 - loss / task.answers / task.blind_error()
 
 
 class Tally:

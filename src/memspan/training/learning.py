@@ -7,7 +7,7 @@ import functools
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from memspan.kernels.reference import ALIGNED, alone
 from memspan.models.inputs import Inputs
 from memspan.models.sequence import READ_OUT, SequenceModel
 from memspan.tasks.palindrome import Palindrome
-from memspan.training.answers import Tally, loss_of, score_of
+from memspan.training.answers import Tally, explained, loss_of
 from memspan.training.numerics import each
 from memspan.training.optimizers import Rule, clip, learning_rate, rule_of
 
@@ -55,11 +55,8 @@ class Rows:
     slots: Mapping[str, Tensor]
 
 
-class Shown(NamedTuple):
-    """What one replica shows of a batch."""
-
-    loss: float
-    score: float
+Told = tuple[list[float], list[float], list[float]]
+"""Of each replica: its loss, its score, and the norm of its gradient before clipping."""
 
 
 class Learning(abc.ABC):
@@ -76,8 +73,8 @@ class Learning(abc.ABC):
         self.gradient_of = rows.model.named(rows.gradients)
 
     @abc.abstractmethod
-    def read_out(self, features: Tensor, targets: Tensor) -> tuple[list[Shown], Tensor]:
-        """Return each replica's loss and score and ∂loss/∂features; write the read-out's gradients.
+    def read_out(self, features: Tensor, targets: Tensor) -> tuple[list[float], list[float], Tensor]:
+        """Return the replicas' losses and scores and ∂loss/∂features; write the read-out's gradients.
 
         Shapes:
             features (R, S, B, H), targets (R, S, B, A).
@@ -87,19 +84,19 @@ class Learning(abc.ABC):
     def update(self, losses: Sequence[float], t: int) -> list[float]:
         """Clip and apply update t, but to replicas that diverged; return the gradients' norms before."""
 
-    def at_once(self, inputs: Inputs, targets: Tensor, t: int) -> tuple[list[Shown], list[float]] | None:
-        """Apply all of update t and return what ``read_out`` and ``update`` do; None where that cannot be."""
+    def at_once(self, inputs: Inputs, targets: Tensor, t: int) -> Told | None:
+        """Apply all of update t; None where that cannot be."""
         return None
 
 
 class ByTorch(Learning):
     """Every replica by itself in torch's operators: the definition."""
 
-    def read_out(self, features: Tensor, targets: Tensor) -> tuple[list[Shown], Tensor]:
+    def read_out(self, features: Tensor, targets: Tensor) -> tuple[list[float], list[float], Tensor]:
         """Differentiate by autograd."""
         d_features = torch.empty_like(features)
 
-        def one(r: int) -> Shown:
+        def one(r: int) -> tuple[float, float]:
             state = alone(features, r).requires_grad_()
             head = {name: self.weight_of[name][r].detach().requires_grad_() for name in READ_OUT}
             logits = self.rows.model.logits(head, state, self.rows.runs[r].recipe.temperature)
@@ -108,9 +105,10 @@ class ByTorch(Learning):
             for name, gradient in zip(READ_OUT, rest, strict=True):
                 self.gradient_of[name][r] = gradient
             scores = Tally(self.task).add(logits.detach(), targets[r]).scores()
-            return Shown(loss.item(), scores["accuracy"])
+            return loss.item(), scores["accuracy"]
 
-        return each(one, len(self.rows.runs), self.threads), d_features
+        losses, scores = zip(*each(one, len(self.rows.runs), self.threads), strict=True)
+        return list(losses), list(scores), d_features
 
     def update(self, losses: Sequence[float], t: int) -> list[float]:
         """Clip, then apply the rule."""
@@ -146,16 +144,17 @@ class Compiled(Learning):
         slots = list(rows.slots.values())
         return read_out, Update(rows.rule.name, rows.weights, rows.gradients, slots, clips, read_out.losses)
 
-    def read_out(self, features: Tensor, targets: Tensor) -> tuple[list[Shown], Tensor]:
+    def read_out(self, features: Tensor, targets: Tensor) -> tuple[list[float], list[float], Tensor]:
         """Read out every replica in one call."""
         d_features = self._read_out(features, targets, self.threads)
-        return self._shown(*self._read_out.told()), d_features
+        losses, right = self._read_out.told()
+        return losses, self._scores(losses, right), d_features
 
     def update(self, losses: Sequence[float], t: int) -> list[float]:
         """Update every replica in one call; the losses are those of the last read-out."""
         return self._update(self._settings(t), self.threads)
 
-    def at_once(self, inputs: Inputs, targets: Tensor, t: int) -> tuple[list[Shown], list[float]] | None:
+    def at_once(self, inputs: Inputs, targets: Tensor, t: int) -> Told | None:
         """Walk forward and backward between the two in the same call, one layer without a time gate."""
         if inputs.lengths is not None or inputs.resets is not None:
             return None
@@ -164,7 +163,7 @@ class Compiled(Learning):
         if self._round is None:
             return None
         losses, right, norms = self._round(inputs.x, targets, self._settings(t))
-        return self._shown(losses, right), norms
+        return losses, self._scores(losses, right), norms
 
     def _round_for(self, x: Tensor, targets: Tensor) -> Round | None:
         from memspan.kernels.cpu.round import Round
@@ -180,9 +179,8 @@ class Compiled(Learning):
     def _settings(self, t: int) -> list[tuple[float, ...]]:
         return [self.rows.rule.numbers(learning_rate(run.recipe, t), t) for run in self.rows.runs]
 
-    def _shown(self, losses: list[float], right: list[float]) -> list[Shown]:
-        pairs = zip(losses, right, strict=True)
-        return [Shown(loss, score_of(self.task, loss, share)) for loss, share in pairs]
+    def _scores(self, losses: list[float], right: list[float]) -> list[float]:
+        return right if self.task.classes else [explained(self.task, loss) for loss in losses]
 
 
 def compile_ahead() -> None:
@@ -229,6 +227,6 @@ def _results(way: type[Learning], run: RunConfig) -> list[Tensor]:
     learner = way(rows, 1)
     features = torch.randn(2, 1, 37, run.recipe.hidden, generator=draw)
     targets = torch.randint(0, run.task.classes, (2, 1, 37, 1), generator=draw)
-    shown, d_features = learner.read_out(features, targets)
-    found = [torch.tensor(shown), d_features, gradients.clone()]
-    return [*found, torch.tensor(learner.update([loss for loss, _ in shown], 3)), weights, *slots]
+    losses, scores, d_features = learner.read_out(features, targets)
+    found = [torch.tensor(losses), torch.tensor(scores), d_features, gradients.clone()]
+    return [*found, torch.tensor(learner.update(losses, 3)), weights, *slots]

@@ -25,7 +25,7 @@ from memspan.tasks.task import Batch
 from memspan.training.answers import Tally, as_targets
 from memspan.training.batches import dropout_masks, fresh_batches, training_batch
 from memspan.training.clocks import frozen, spread
-from memspan.training.learning import Rows, Shown, compile_ahead, learning_for, spaced
+from memspan.training.learning import Rows, Told, compile_ahead, learning_for, spaced
 from memspan.training.numerics import reproducible, torch_threads
 from memspan.training.optimizers import rule_of
 from memspan.training.reader import Reader
@@ -122,13 +122,15 @@ class Pack:
 
     def update(self, t: int) -> list[Outcome]:
         """Apply update number t = 1, 2, … to every replica and return what each showed before it."""
-        with reproducible():
-            inputs, targets = self._batch(t)
-            shown, norms = self.learning.at_once(inputs, targets, t) or self._apart(inputs, targets, t)
-            return [Outcome(*one, norm) for one, norm in zip(shown, norms, strict=True)]
+        inputs, targets = self._batch(t)
+        told = self.learning.at_once(inputs, targets, t)
+        if told is None:
+            with reproducible():
+                told = self._apart(inputs, targets, t)
+        return [Outcome(*one) for one in zip(*told, strict=True)]
 
-    def _apart(self, inputs: Inputs, targets: Tensor, t: int) -> tuple[list[Shown], list[float]]:
-        """Apply update t walk by walk; return what each replica showed and its gradient's norm."""
+    def _apart(self, inputs: Inputs, targets: Tensor, t: int) -> Told:
+        """Apply update t walk by walk; return what ``at_once`` does."""
         T, B = inputs.x.shape[1:3]
         with self._threads():
             made = self.model.record(
@@ -139,12 +141,12 @@ class Pack:
                 masks=dropout_masks(self.runs, T, B, t, self.threads),
                 kernel=self.kernel,
             )
-        shown, d_features = self.learning.read_out(made.features, targets)
+        losses, scores, d_features = self.learning.read_out(made.features, targets)
         with self._threads():
             self._collect(made.back(d_features))
         if self.carried:
             self.carried = made.state
-        return shown, self.learning.update([loss for loss, _ in shown], t)
+        return losses, scores, self.learning.update(losses, t)
 
     def _threads(self) -> contextlib.AbstractContextManager[None]:
         """Return what gives the unrolling its threads: the kernel's own, or torch's for its loops."""
@@ -161,10 +163,11 @@ class Pack:
         After a walk the caches are cold, and the first batch drawn costs several times what the next ones do.
         """
         if t not in self._drawn:
-            inputs, targets = self._drawn_for(t)
-            ahead = min(AHEAD, AHEAD_BYTES // (inputs.x.nbytes + targets.nbytes + 1))
-            last = min(t + ahead, self.runs[0].recipe.steps + 1)
-            self._drawn = {u: self._drawn_for(u) for u in range(t + 1, last)} | {t: (inputs, targets)}
+            with reproducible():
+                first = self._drawn_for(t)
+                ahead = min(AHEAD, AHEAD_BYTES // sum(tensor.nbytes for tensor in (first[0].x, first[1])))
+                last = min(t + ahead, self.runs[0].recipe.steps + 1)
+                self._drawn = {t: first} | {u: self._drawn_for(u) for u in range(t + 1, last)}
         return self._drawn.pop(t)
 
     def _drawn_for(self, t: int) -> tuple[Inputs, Tensor]:

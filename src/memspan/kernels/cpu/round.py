@@ -18,8 +18,6 @@ from memspan.kernels.cpu import engine, ops, threads
 from memspan.kernels.cpu.learning import ReadOut, Update
 from memspan.kernels.reference import check_values
 
-Told = tuple[list[float], list[float], list[float]]
-
 
 class Round:
     """An update of R replicas: a walk forward from a zero state, read-out, walk backward, clipping and rule.
@@ -71,7 +69,9 @@ class Round:
             return False
         return not ops.plan_of(_operands(cell, x, p), ops.variant_of(cell)).chunked
 
-    def __call__(self, x: Tensor, targets: Tensor, settings: Sequence[Sequence[float]]) -> Told:
+    def __call__(
+        self, x: Tensor, targets: Tensor, settings: Sequence[Sequence[float]]
+    ) -> tuple[list[float], list[float], list[float]]:
         """Apply an update; return losses, shares of right answers and the gradients' norms before clipping.
 
         Args:
