@@ -8,10 +8,11 @@ from memspan.errors import ShapeError
 from memspan.kernels import trial
 from memspan.kernels.cpu import engine
 from memspan.kernels.cpu import learning as compiled
+from memspan.kernels.cpu import threads as threads_module
 from memspan.tasks.palindrome import Palindrome
 from memspan.tasks.task import Batch
 from memspan.training import learning
-from memspan.training.batches import dropout_masks, training_batch
+from memspan.training.batches import dropout_masks
 from memspan.training.pack import Pack
 
 
@@ -114,13 +115,33 @@ def test_symbols_out_of_range_are_refused():
         pack.update(1)
 
 
-def test_batches_drawn_ahead_are_those_of_their_updates():
-    config = run(Palindrome(7), cell="rnn", steps=20)
-    pack = Pack([config])
-    for t in (1, 2, 3, 17, 18, 5):
-        digits = torch.from_numpy(training_batch(config, t).inputs).float()
-        assert torch.equal(pack._batch(t)[0].x[0, :, :, 0], digits)
-    assert not any(t > 20 for t in pack._drawn)
+@pytest.mark.usefixtures("shared")
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("by", ["torchs-threads", "ours"])
+def test_several_updates_in_one_call_have_the_bits_of_as_many_calls(by, threads, monkeypatch):
+    if by == "ours":
+        monkeypatch.setattr(threads_module, "team", lambda: None)
+    runs = [
+        run(Palindrome(7), seed, cell="lstm", optimizer="adam", lr_decay=0.5, lr_decay_steps=3, steps=30)
+        for seed in range(2)
+    ]
+    one, many = (Pack(runs, threads=threads) for _ in range(2))
+    shown = [one.update(t) for t in range(1, 22)]
+    assert many.updates(1, 21) == shown
+    assert many.learning._round.turns == 8
+    assert torch.equal(one.weights, many.weights)
+
+
+def test_updates_end_where_a_replica_diverges():
+    runs = [run(Palindrome(7), seed, cell="lstm", steps=30) for seed in range(2)]
+    pack, healthy = Pack(runs), Pack(runs)
+    pack.weights[1, 0] = torch.inf
+    before = pack.weights[1].clone()
+    shown = pack.updates(1, 30)
+    assert len(shown) == 8
+    assert not shown[0][1].finite
+    assert torch.equal(pack.weights[1], before)
+    assert [outcomes[0] for outcomes in shown] == [outcomes[0] for outcomes in healthy.updates(1, 8)]
 
 
 def test_sound_code_stays_far_below_what_a_trial_allows():

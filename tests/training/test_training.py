@@ -11,6 +11,7 @@ from memspan.ledger import Resume
 from memspan.ledger.events import Checkpoint, Finished, Progress, Started, Stopped
 from memspan.models.sequence import SequenceModel
 from memspan.tasks.palindrome import Palindrome
+from memspan.training import learning
 from memspan.training.batches import fresh_batches, training_batch
 from memspan.training.pack import Pack
 from memspan.training.state import read_state
@@ -48,15 +49,19 @@ def test_alone_in_a_pack_of_eight_and_with_two_threads(cell):
     assert same(alone[runs[5].id], threaded[runs[5].id])
 
 
+@pytest.mark.parametrize("at_once", [1, learning.AT_ONCE])
 @pytest.mark.parametrize("cell", CELLS)
-def test_interrupted_at_any_step_and_resumed(cell):
+def test_interrupted_at_any_step_and_resumed(cell, at_once, monkeypatch):
     whole = finals(train([run(cell=cell)]))
-    for stop_at in (1, 99, 100, 129):
-        steps = iter(range(1, 1000))
-        first = list(train([run(cell=cell)], should_stop=lambda steps=steps, at=stop_at: next(steps) == at))
+    stops = ((1, 1), (99, 99), (129, 129)) if at_once == 1 else ((1, 8), (12, 96), (13, 100), (16, 124))
+    for asked, step in stops:
+        times = iter(range(1, 1000))
+        with monkeypatch.context() as patched:
+            patched.setattr(learning, "AT_ONCE", at_once)
+            first = list(train([run(cell=cell)], should_stop=lambda times=times, at=asked: next(times) == at))
         saved = first[-1]
         assert isinstance(saved, Checkpoint)
-        assert saved.step == stop_at
+        assert saved.step == step
         second = finals(train([run(cell=cell)], {saved.run_id: Resume(saved.step, saved.state)}))
         assert same(whole[saved.run_id], second[saved.run_id])
 

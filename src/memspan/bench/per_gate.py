@@ -56,6 +56,11 @@ class Training:
         self.network = PerGate(run.recipe.cell, run.recipe.hidden, run.task.classes)
         self.optimizer = torch.optim.RMSprop(self.network.parameters(), run.recipe.learning_rate)
 
+    def updates(self, first: int, last: int) -> None:
+        """Apply updates first … last."""
+        for t in range(first, last + 1):
+            self.update(t)
+
     def update(self, t: int) -> None:
         """Apply update t: draw a batch, read it, clip, step."""
         run = self.run

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memspan.cli.bench import OUT, update_of
+from memspan.cli.bench import OUT
 from memspan.errors import ArgumentError
 
 PROCESSES, TURNS = 2, 3
@@ -91,16 +91,15 @@ def update_seconds(side: str, preset_name: str, updates: int) -> list[float]:
 
     from memspan.bench.per_gate import Training
     from memspan.study import preset
+    from memspan.training.pack import Pack
 
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     means = []
     for run in preset(preset_name).runs:
-        update = update_of([run], 1) if side == "ours" else Training(run).update
-        for t in range(1, updates + 1):
-            update(t)
+        updates_of = Pack([run]).updates if side == "ours" else Training(run).updates
+        updates_of(1, updates)
         began = time.perf_counter()
-        for t in range(updates + 1, 2 * updates + 1):
-            update(t)
+        updates_of(updates + 1, 2 * updates)
         means.append((time.perf_counter() - began) / updates)
     return means

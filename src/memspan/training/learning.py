@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from memspan.cells.time_gate.equations import TimeGate
 from memspan.config import Optimizer, Recipe, RunConfig
 from memspan.kernels.cpu.threads import kernel_threads
 from memspan.kernels.reference import ALIGNED, alone
@@ -55,8 +56,12 @@ class Rows:
     slots: Mapping[str, Tensor]
 
 
+AT_ONCE = 8
+"""Updates applied in one call at most."""
 Told = tuple[list[float], list[float], list[float]]
 """Of each replica: its loss, its score, and the norm of its gradient before clipping."""
+Batch = tuple[Inputs, Tensor]
+"""Inputs of all replicas, and their targets (R, S, B, A)."""
 
 
 class Learning(abc.ABC):
@@ -72,6 +77,11 @@ class Learning(abc.ABC):
         self.weight_of = rows.model.named(rows.weights)
         self.gradient_of = rows.model.named(rows.gradients)
 
+    @property
+    def turns(self) -> int:
+        """Updates that may go in one call."""
+        return 1
+
     @abc.abstractmethod
     def read_out(self, features: Tensor, targets: Tensor) -> tuple[list[float], list[float], Tensor]:
         """Return the replicas' losses and scores and ∂loss/∂features; write the read-out's gradients.
@@ -84,8 +94,8 @@ class Learning(abc.ABC):
     def update(self, losses: Sequence[float], t: int) -> list[float]:
         """Clip and apply update t, but to replicas that diverged; return the gradients' norms before."""
 
-    def at_once(self, inputs: Inputs, targets: Tensor, t: int) -> Told | None:
-        """Apply all of update t; None where that cannot be."""
+    def at_once(self, batches: Sequence[Batch], t: int) -> list[Told] | None:
+        """Apply updates t, t + 1, …, one for each batch, in one call; None where that cannot be."""
         return None
 
 
@@ -132,7 +142,7 @@ class Compiled(Learning):
         self._read_out, self._update = self._parts()
         self._round: Round | None = None
 
-    def _parts(self) -> tuple[ReadOut, Update]:
+    def _parts(self, turns: int = 1) -> tuple[ReadOut, Update]:
         from memspan.kernels.cpu.learning import ReadOut, Update
 
         rows, recipes = self.rows, [run.recipe for run in self.rows.runs]
@@ -140,9 +150,13 @@ class Compiled(Learning):
             named[name] for named in (self.weight_of, self.gradient_of) for name in READ_OUT
         )
         temperatures, clips = zip(*((recipe.temperature, recipe.clip) for recipe in recipes), strict=True)
-        read_out = ReadOut(weight, bias, d_weight, d_bias, self.task.answers, self.task.classes, temperatures)
+        read_out = ReadOut(
+            weight, bias, d_weight, d_bias, self.task.answers, self.task.classes, temperatures, turns
+        )
         slots = list(rows.slots.values())
-        return read_out, Update(rows.rule.name, rows.weights, rows.gradients, slots, clips, read_out.losses)
+        return read_out, Update(
+            rows.rule.name, rows.weights, rows.gradients, slots, clips, read_out.losses, turns
+        )
 
     def read_out(self, features: Tensor, targets: Tensor) -> tuple[list[float], list[float], Tensor]:
         """Read out every replica in one call."""
@@ -154,27 +168,37 @@ class Compiled(Learning):
         """Update every replica in one call; the losses are those of the last read-out."""
         return self._update(self._settings(t), self.threads)
 
-    def at_once(self, inputs: Inputs, targets: Tensor, t: int) -> Told | None:
-        """Walk forward and backward between the two in the same call, one layer without a time gate."""
-        if inputs.lengths is not None or inputs.resets is not None:
-            return None
-        if self._round is None or self._round.x.shape != inputs.x.shape:
-            self._round = self._round_for(inputs.x, targets)
-        if self._round is None:
-            return None
-        losses, right, norms = self._round(inputs.x, targets, self._settings(t))
-        return losses, self._scores(losses, right), norms
+    @property
+    def turns(self) -> int:
+        """Updates that may go in one call: several of one layer without a time gate, asked at the end."""
+        cells = self.rows.model.cells
+        one = len(cells) == 1 and not isinstance(cells[0], TimeGate)
+        return AT_ONCE if one and self.task.due == 1 and not self.task.carries else 1
 
-    def _round_for(self, x: Tensor, targets: Tensor) -> Round | None:
+    def at_once(self, batches: Sequence[Batch], t: int) -> list[Told] | None:
+        """Apply all updates without coming back to Python."""
+        if self.turns == 1 or any((inputs.lengths, inputs.resets) != (None, None) for inputs, _ in batches):
+            return None
+        round_ = self._round
+        if round_ is None or round_.shape != batches[0][0].x.shape or round_.turns < len(batches):
+            round_ = self._round = self._round_for(batches)
+        if round_ is None:
+            return None
+        settings = [self._settings(t + k) for k in range(len(batches))]
+        told = round_([(inputs.x, targets) for inputs, targets in batches], settings)
+        return [(losses, self._scores(losses, right), norms) for losses, right, norms in told]
+
+    def _round_for(self, batches: Sequence[Batch]) -> Round | None:
         from memspan.kernels.cpu.round import Round
 
-        cells = self.rows.model.cells
-        if len(cells) > 1 or self.task.due > 1 or self.task.carries:
+        (cell, *_), (inputs, targets) = self.rows.model.cells, batches[0]
+        if not Round.serves(cell, inputs.x, self.weight_of):
             return None
-        if not Round.serves(cells[0], x, self.weight_of):
-            return None
+        turns = len(batches)
         with kernel_threads(self.threads):
-            return Round(cells[0], self.weight_of, self.gradient_of, *self._parts(), x, targets)
+            return Round(
+                cell, self.weight_of, self.gradient_of, *self._parts(turns), inputs.x, targets, turns
+            )
 
     def _settings(self, t: int) -> list[tuple[float, ...]]:
         return [self.rows.rule.numbers(learning_rate(run.recipe, t), t) for run in self.rows.runs]

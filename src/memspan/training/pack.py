@@ -30,10 +30,8 @@ from memspan.training.numerics import reproducible, torch_threads
 from memspan.training.optimizers import rule_of
 from memspan.training.reader import Reader
 
-AHEAD = 8
-"""Updates whose batches are drawn at once, at most …"""
-AHEAD_BYTES = 2**22
-"""… and the bytes they may have."""
+AT_ONCE_BYTES = 2**19
+"""Bytes that the batches of one call may have, so that none takes long."""
 
 
 @dataclass
@@ -97,7 +95,6 @@ class Pack:
         self.frozen = [frozen(self.model, run.recipe.clock_learned) for run in self.runs]
         rows = Rows(self.runs, self.model, self.rule, weights, spaced(torch.zeros_like(weights)), slots)
         self.learning = learning_for(rows, self.threads, self._compiled)
-        self._drawn: dict[int, tuple[Inputs, Tensor]] = {}
 
     def load(
         self, replica: int, weights: Tensor, slots: Mapping[str, Tensor], carried: Sequence[Tensor] = ()
@@ -122,12 +119,22 @@ class Pack:
 
     def update(self, t: int) -> list[Outcome]:
         """Apply update number t = 1, 2, … to every replica and return what each showed before it."""
-        inputs, targets = self._batch(t)
-        told = self.learning.at_once(inputs, targets, t)
-        if told is None:
+        return self.updates(t, t)[0]
+
+    def updates(self, first: int, last: int) -> list[list[Outcome]]:
+        """Apply updates first … last, several in one call where that can be; return what each showed.
+
+        They end early where a replica diverges: its loss or gradient is not finite, and it is not updated.
+        """
+        shown: list[list[Outcome]] = []
+        while (t := first + len(shown)) <= last:
             with reproducible():
-                told = self._apart(inputs, targets, t)
-        return [Outcome(*one) for one in zip(*told, strict=True)]
+                batches = self._batches(t, last)
+                told = self.learning.at_once(batches, t) or [self._apart(*batches[0], t)]
+            shown += ([Outcome(*one) for one in zip(*each, strict=True)] for each in told)
+            if not all(outcome.finite for outcomes in shown for outcome in outcomes):
+                break
+        return shown
 
     def _apart(self, inputs: Inputs, targets: Tensor, t: int) -> Told:
         """Apply update t walk by walk; return what ``at_once`` does."""
@@ -157,20 +164,17 @@ class Pack:
         """Whether our kernels serve this pack."""
         return self.choice.kernel in COMPILED
 
-    def _batch(self, t: int) -> tuple[Inputs, Tensor]:
-        """Return the inputs and targets of update t; small ones are drawn several updates ahead.
+    def _batches(self, first: int, last: int) -> list[tuple[Inputs, Tensor]]:
+        """Return the batches of updates first … last, or of the first few of them.
 
-        After a walk the caches are cold, and the first batch drawn costs several times what the next ones do.
+        After a walk the caches are cold, and the first batch costs several times what the next ones do.
         """
-        if t not in self._drawn:
-            with reproducible():
-                first = self._drawn_for(t)
-                ahead = min(AHEAD, AHEAD_BYTES // sum(tensor.nbytes for tensor in (first[0].x, first[1])))
-                last = min(t + ahead, self.runs[0].recipe.steps + 1)
-                self._drawn = {t: first} | {u: self._drawn_for(u) for u in range(t + 1, last)}
-        return self._drawn.pop(t)
+        inputs, targets = self._batch(first)
+        room = AT_ONCE_BYTES // (inputs.x.nbytes + targets.nbytes)
+        last = min(last, first + max(1, min(self.learning.turns, room)) - 1)
+        return [(inputs, targets), *(self._batch(t) for t in range(first + 1, last + 1))]
 
-    def _drawn_for(self, t: int) -> tuple[Inputs, Tensor]:
+    def _batch(self, t: int) -> tuple[Inputs, Tensor]:
         return self._tensors([training_batch(run, t) for run in self.runs])
 
     def _tensors(self, batches: Sequence[Batch]) -> tuple[Inputs, Tensor]:

@@ -25,7 +25,8 @@ class Training:
         resume: run id → stored state; every run of the pack must be at the same step.
         threads, kernel: see ``Pack``.
         checkpoint_every, progress_every: seconds between two checkpoints, two signs of life.
-        should_stop: asked after every update; true ends the training with a checkpoint.
+        should_stop: asked after every update or, where several go in one call, after these; true ends the
+            training with a checkpoint.
     """
 
     def __init__(
@@ -65,8 +66,7 @@ class Training:
         facts = self._facts()
         yield from (Started(run.id, self.step, facts=facts) for run in self.pack.runs)
         while self.step < budget and self.pack.runs:
-            self.step += 1
-            yield from self._update()
+            yield from self._updates(min(self._next_step(), budget))
             if self.should_stop() and self.step < budget:
                 yield from self._checkpoint()
                 return
@@ -83,32 +83,41 @@ class Training:
             "machine": summary(),
         }
 
-    def _update(self) -> Iterator[Event]:
-        outcomes = self.pack.update(self.step)
-        for history, outcome in zip(self.histories, outcomes, strict=True):
-            history.note(self.step, dataclasses.asdict(outcome))
-        if not all(outcome.finite for outcome in outcomes):
-            yield from self._drop(outcomes)
+    def _next_step(self) -> int:
+        """Return the step of the next pause: after as many updates as go in one call, or to evaluate."""
+        every = self.recipe.evaluate_every
+        return min(self.step + self.pack.learning.turns, (self.step // every + 1) * every)
+
+    def _updates(self, last: int) -> Iterator[Event]:
+        """Apply the updates up to the last, or to where a replica diverges; evaluate if it is time."""
+        ended: dict[int, tuple[int, Outcome]] = {}
+        for outcomes in self.pack.updates(self.step + 1, last):
+            self.step += 1
+            for r, outcome in enumerate(outcomes):
+                if r not in ended:
+                    self.histories[r].note(self.step, dataclasses.asdict(outcome))
+                    if not outcome.finite:
+                        ended[r] = self.step, outcome
+        if ended:
+            yield from self._drop(ended)
         if self.pack.runs and self.step % self.recipe.evaluate_every == 0:
             found = self.pack.evaluate("evaluate", self.step, self.recipe.evaluation_size)
             for history, scores in zip(self.histories, found, strict=True):
                 history.note(self.step, scores)
 
-    def _drop(self, outcomes: Sequence[Outcome]) -> Iterator[Event]:
+    def _drop(self, ended: Mapping[int, tuple[int, Outcome]]) -> Iterator[Event]:
         """End the replicas that diverged, with the reason; the others go on."""
-        for r, outcome in enumerate(outcomes):
-            if not outcome.finite:
-                reason = f"diverged at step {self.step}: {outcome}"
-                run, history = self.pack.runs[r], self.histories[r]
-                yield Stopped(
-                    run.id,
-                    self.step,
-                    reason=reason,
-                    curves=history.between(self.stored, self.step),
-                    metrics=self._summary(r, {"accuracy": math.nan}),
-                    wall_seconds=self._wall(),
-                )
-        alive = [r for r, outcome in enumerate(outcomes) if outcome.finite]
+        for r, (step, outcome) in ended.items():
+            run, history = self.pack.runs[r], self.histories[r]
+            yield Stopped(
+                run.id,
+                step,
+                reason=f"diverged at step {step}: {outcome}",
+                curves=history.between(self.stored, step),
+                metrics=self._summary(r, {"accuracy": math.nan}, step),
+                wall_seconds=self._wall(),
+            )
+        alive = [r for r in range(len(self.pack.runs)) if r not in ended]
         self.histories = [self.histories[r] for r in alive]
         self.pack.keep(alive)
 
@@ -146,17 +155,17 @@ class Training:
                 self.step,
                 curves=history.between(self.stored, self.step),
                 state=pack_state(self.pack, r, history, self.step),
-                metrics=self._summary(r, finals[r]),
+                metrics=self._summary(r, finals[r], self.step),
                 wall_seconds=self._wall(),
             )
 
-    def _summary(self, r: int, final: Mapping[str, float]) -> dict[str, float]:
+    def _summary(self, r: int, final: Mapping[str, float], step: int) -> dict[str, float]:
         run, history = self.pack.runs[r], self.histories[r]
         numbers = statistics.summarise(
-            batch_accuracy=history.until("batch_accuracy", self.step),
-            accuracy=history.until("accuracy", self.step),
+            batch_accuracy=history.until("batch_accuracy", step),
+            accuracy=history.until("accuracy", step),
             every=run.recipe.evaluate_every,
-            gradient_norm=history.until("gradient_norm", self.step),
+            gradient_norm=history.until("gradient_norm", step),
             clip=run.recipe.clip,
             solved_at=run.task.solved_at,
             final_accuracy=final["accuracy"],

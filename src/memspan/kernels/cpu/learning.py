@@ -112,16 +112,17 @@ class ReadOut:
     Args:
         classes: K, or 0 for real answers.
         temperatures: what each replica's energies are divided by.
+        turns: calls whose results are kept at most.
     """
 
     def __init__(
         self, weight: Tensor, bias: Tensor, d_weight: Tensor, d_bias: Tensor,
-        answers: int, classes: int, temperatures: Sequence[float],
+        answers: int, classes: int, temperatures: Sequence[float], turns: int = 1,
     ) -> None:  # fmt: skip
         self.module, self.classes, self.answers = read_out_module(), classes, answers
         self.views = {"weight": weight, "bias": bias, "d_weight": d_weight, "d_bias": d_bias}
         self.R, self.C, self.H = weight.shape
-        self.shown, self.scales = np.empty((self.R, 2)), 1 / np.array(temperatures, np.float64)
+        self.shown, self.scales = np.empty((turns, self.R, 2)), 1 / np.array(temperatures, np.float64)
         self.shape: tuple[int, ...] = ()
 
     def __call__(self, features: Tensor, targets: Tensor, wanted: int = 1) -> Tensor:
@@ -200,12 +201,12 @@ class ReadOut:
 
     @property
     def losses(self) -> np.ndarray:
-        """The losses of the last call, (R,)."""
-        return self.shown[:, 0]
+        """The losses of the first turn, (R,)."""
+        return self.shown[0, :, 0]
 
-    def told(self) -> tuple[list[float], list[float]]:
-        """Return the losses and the shares of right answers, 0 for real ones, of the last call."""
-        losses, right = self.shown.T.tolist()
+    def told(self, turn: int = 0) -> tuple[list[float], list[float]]:
+        """Return the losses and the shares of right answers, 0 for real ones."""
+        losses, right = self.shown[turn].T.tolist()
         return losses, right
 
 
@@ -219,17 +220,18 @@ class Update:
         rule: one of ``RULES``.
         clips: largest norm of each replica's gradient, 0 for any.
         losses: (R,) in float64, read at every call: a replica whose loss is not finite stays as it is.
+        turns: calls whose settings and results are kept at most.
     """
 
     def __init__(
         self, rule: str, weights: Tensor, gradients: Tensor, slots: Sequence[Tensor],
-        clips: Sequence[float], losses: np.ndarray,
+        clips: Sequence[float], losses: np.ndarray, turns: int = 1,
     ) -> None:  # fmt: skip
         self.module, self.kept = update_module(), (weights, gradients, losses, *slots)
         R, P = weights.shape
         self.operations = 20.0 * R * P
-        self.numbers = np.zeros((R, 8))  # settings, then clip and norm
-        self.numbers[:, 6] = clips
+        self.numbers = np.zeros((turns, R, 8))  # settings, then clip and norm
+        self.numbers[:, :, 6] = clips
         self.modes = np.zeros((R, 2), np.int64)
         at = self.numbers.ctypes.data + 64 * np.arange(R)
         self.table = Table(UPDATE, R, {
@@ -251,16 +253,16 @@ class Update:
         threads.run(*self.phase(wanted))
         return self.norms()
 
-    def set(self, settings: Sequence[Sequence[float]]) -> None:
+    def set(self, settings: Sequence[Sequence[float]], turn: int = 0) -> None:
         """Set the rule's numbers for each replica."""
-        self.numbers[:, : len(settings[0])] = settings
+        self.numbers[turn, :, : len(settings[0])] = settings
 
     def phase(self, wanted: int) -> tuple[threads.Walk, threads.Shares]:
         """Return the walk over the replicas and its shares."""
-        shares = threads.share(len(self.numbers), wanted if self.operations >= engine.SHARED_WORK else 1)
+        shares = threads.share(len(self.table.jobs), wanted if self.operations >= engine.SHARED_WORK else 1)
         return threads.Walk(self.module.update, self.table.jobs), shares
 
-    def norms(self) -> list[float]:
-        """Return the norms of the last call."""
-        norms: list[float] = self.numbers[:, 7].tolist()
+    def norms(self, turn: int = 0) -> list[float]:
+        """Return the norms before clipping."""
+        norms: list[float] = self.numbers[turn, :, 7].tolist()
         return norms

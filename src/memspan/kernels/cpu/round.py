@@ -1,4 +1,4 @@
-"""A whole update of one layer and its read-out, from inputs to new weights, in one compiled call.
+"""Whole updates of one layer and its read-out, from inputs to new weights, several in one compiled call.
 
 Between the walks of a small network Python costs as much as they do, and more once they have driven it out of
 the caches. Here every buffer stays where it is, so that a round fills in inputs and targets and calls once.
@@ -6,10 +6,10 @@ the caches. Here every buffer stays where it is, so that a round fills in inputs
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from memspan.cells.cell import Cell, Parameters
@@ -20,7 +20,7 @@ from memspan.kernels.reference import check_values
 
 
 class Round:
-    """An update of R replicas: a walk forward from a zero state, read-out, walk backward, clipping and rule.
+    """Updates of R replicas: a walk forward from a zero state, read-out, walk backward, clipping and rule.
 
     A tile of rows goes all the way before the next one: so what the walk backward reads is still near, and a
     thread needs no more memory than one tile does. The kernels are those of ``unroll``, ``ReadOut`` and
@@ -28,19 +28,22 @@ class Round:
 
     Shapes:
         p and gradients: name → views (R, …) into flat rows, equally far apart in both. x (R, T, B, D) or
-        (R, T, B), targets (R, 1, B, A), alike in every call.
+        (R, T, B), targets (R, 1, B, A), alike in every update.
 
     Args:
-        read_out, update: of these rows; they serve this round alone.
+        read_out, update: of these rows and at least ``turns`` turns; they serve this round alone.
+        turns: updates in one call at most.
     """
 
     def __init__(
         self, cell: Cell, p: Parameters, gradients: Parameters, read_out: ReadOut, update: Update,
-        x: Tensor, targets: Tensor,
+        x: Tensor, targets: Tensor, turns: int,
     ) -> None:  # fmt: skip
-        self.read_out, self.update, self.size = read_out, update, cell.input_size
-        self.x, self.targets = torch.empty_like(x), torch.empty_like(read_out.target_like(targets))
-        operands = _operands(cell, self.x, p)
+        self.read_out, self.update, self.size, self.turns = read_out, update, cell.input_size, turns
+        self.shape = x.shape
+        self.x = x.new_empty(turns, *x.shape)
+        self.targets = read_out.target_like(targets).new_empty(turns, *targets.shape)
+        operands = _operands(cell, self.x[0], p)
         plan = ops.plan_of(operands, ops.variant_of(cell))
         wanted = threads.wanted() if plan.operations(3) >= engine.SHARED_WORK else 1
         last = engine.buffer(1 + len(plan.spec.carried), plan.R, plan.B, plan.H)
@@ -51,14 +54,23 @@ class Round:
         row = p["weight_hh"].stride(0) * p["weight_hh"].element_size()
         there = engine.Bound(plan, {**given, "last": last}, saved, wanted, row)
         back = engine.Bound(plan, {**given, "d_last": d_features, **below}, saved, wanted, row)
-        (judge, shares), gather = read_out.phases(features, self.targets, d_features, wanted)
+        (judge, shares), gather = read_out.phases(features, self.targets[0], d_features, wanted)
         assert shares == list(there.recipe.shares)
         through = threads.Relay(
             (threads.Walk(plan.forward, there.jobs), judge, threads.Walk(plan.backward.backward, back.jobs))
         )
-        self.program = threads.Program([
+        assert len(read_out.shown) == len(update.numbers) == turns
+        phases: list[tuple[threads.Walk | threads.Relay, threads.Shares]] = [
             (through, shares), (threads.Walk(plan.backward.gather, back.jobs), back.recipe.gathers), gather,
             update.phase(wanted),
+        ]  # fmt: skip
+        field = "symbols" if plan.V else "x"
+        self.program = threads.Program(phases, [
+            *_moving(there.jobs, field, self.x), *_moving(back.jobs, field, self.x),
+            *_moving(judge.jobs, "targets", self.targets), *_moving(judge.jobs, "shown", read_out.shown),
+            *_moving(update.table.jobs, "loss", read_out.shown),
+            *(move for name in ("settings", "clip", "norm")
+              for move in _moving(update.table.jobs, name, update.numbers)),
         ])  # fmt: skip
         self.kept = there, back, features, d_features
 
@@ -70,21 +82,33 @@ class Round:
         return not ops.plan_of(_operands(cell, x, p), ops.variant_of(cell)).chunked
 
     def __call__(
-        self, x: Tensor, targets: Tensor, settings: Sequence[Sequence[float]]
-    ) -> tuple[list[float], list[float], list[float]]:
-        """Apply an update; return losses, shares of right answers and the gradients' norms before clipping.
+        self, batches: Sequence[tuple[Tensor, Tensor]], settings: Sequence[Sequence[Sequence[float]]]
+    ) -> list[tuple[list[float], list[float], list[float]]]:
+        """Apply an update for each batch, x and targets.
 
         Args:
-            settings: of the rule, for each replica; see ``rules.py``.
+            settings: of the rule, for each update and replica; see ``rules.py``.
+
+        Returns:
+            For each update losses, shares of right answers and the gradients' norms before clipping.
         """
-        check_values(x, self.size, None)
-        self.x.copy_(x)
-        self.targets.copy_(targets)
-        self.update.set(settings)
-        self.program()
-        return *self.read_out.told(), self.update.norms()
+        for k, ((x, targets), numbers) in enumerate(zip(batches, settings, strict=True)):
+            check_values(x, self.size, None)
+            self.x[k], self.targets[k] = x, targets
+            self.update.set(numbers, k)
+        self.program(len(batches))
+        return [(*self.read_out.told(k), self.update.norms(k)) for k in range(len(batches))]
 
 
 def _operands(cell: Cell, x: Tensor, p: Parameters) -> list[Any]:
     """Return the tensors of a call with nothing but inputs and weights."""
     return [x, None, *ops.operands(cell, p), None, None, None]
+
+
+def _moving(jobs: np.ndarray, field: str, of: Tensor | np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield where a field of every job lies, and how far it moves from one turn's part to the next's."""
+    fields = jobs.dtype.fields
+    assert fields is not None
+    first = jobs.ctypes.data + fields[field][1]
+    step = of[0].nbytes
+    return ((first + unit * jobs.itemsize, step) for unit in range(len(jobs)))

@@ -16,11 +16,12 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from memspan.linked import linked
-from memspan.simd import iload
+from memspan.simd import iload, istore
 
-THREAD, THREADS, BARRIER, PHASES = 0, 8, 16, 24
-"""A task's fields, in bytes: the addresses of OpenMP's three functions, 0 for a single thread; then how many
-phases there are, and the phases."""
+THREAD, THREADS, BARRIER, TURNS, CHANGES, CHANGE = 0, 8, 16, 24, 32, 40
+"""A task's fields, in bytes: the addresses of OpenMP's three functions, 0 for a single thread; how often all
+phases are done; how many numbers change from turn to turn, and where each lies and by how much it does. How
+many phases there are and the phases follow."""
 SHARES, KERNELS, FIRST, KERNEL = 0, 8, 16, 32
 """A phase's fields: how many shares there are and how many kernels, where the first kernel lies and how many
 bytes each has (see ``walk``); first and last of every share follow."""
@@ -96,18 +97,43 @@ def do_share(phase, share):
             walk(phase + FIRST + KERNEL * k, unit, unit + 1)
 
 
+@linked
+def meet(task):
+    """Wait for the other threads."""
+    if iload(task + BARRIER):
+        wait(iload(task + BARRIER))
+
+
+@linked
+def change(task, times):
+    """Change every number that does from turn to turn."""
+    for k in range(iload(task + CHANGES)):
+        number, by = iload(task + CHANGE + 16 * k), iload(task + CHANGE + 16 * k + 8)
+        istore(number, iload(number) + times * by)
+
+
 @nb.cfunc(nb.void(nb.intp), cache=True, boundscheck=False, error_model="numpy")
 def do_phases(task):
     """Do every share of a task that falls to the calling thread, whether or not all threads came."""
-    me, step = nb.intp(0), nb.intp(1)
+    me, step, turns = nb.intp(0), nb.intp(1), iload(task + TURNS)
     if iload(task + THREAD):
         me, step = ask(iload(task + THREAD)), ask(iload(task + THREADS))
-    phase = task + PHASES + 8
-    for k in range(iload(task + PHASES)):
-        if k > 0 and iload(task + BARRIER):
-            wait(iload(task + BARRIER))
-        share = me
-        while share < iload(phase + SHARES):
-            do_share(phase, share)
-            share += step
-        phase += FIRST + KERNEL * iload(phase + KERNELS) + 16 * iload(phase + SHARES)
+    phases = task + CHANGE + 16 * iload(task + CHANGES)
+    for turn in range(turns):
+        phase = phases + 8
+        for k in range(iload(phases)):
+            if turn + k > 0:
+                meet(task)
+            share = me
+            while share < iload(phase + SHARES):
+                do_share(phase, share)
+                share += step
+            phase += FIRST + KERNEL * iload(phase + KERNELS) + 16 * iload(phase + SHARES)
+        if turn + 1 < turns:
+            meet(task)
+            if me == 0:
+                change(task, nb.intp(1))
+    if turns > 1:
+        meet(task)
+        if me == 0:
+            change(task, 1 - turns)

@@ -28,6 +28,7 @@ import torch
 _PAUSE_SOFT = 1
 _FORKED: list[bool] = []
 _ASKED = ("omp_get_thread_num", "omp_get_num_threads", "GOMP_barrier")  # by compiled code; see ``team.py``
+_TURNS = 3  # a word of a task; see ``team.py``
 _NEEDED = (*_ASKED, "GOMP_parallel", "omp_pause_resource_all")
 Work = Callable[[int, int], None]
 Shares = Sequence[tuple[int, int]]
@@ -136,14 +137,18 @@ class Program:
 
     Args:
         phases: works with their shares; none begins before the one before it ended.
+        changes: where a 64-bit number lies and what is added to it after every turn but the last; at the end
+            it is as it was.
     """
 
-    def __init__(self, phases: Sequence[tuple[Walk | Relay, Shares]]) -> None:
-        self.phases = phases
+    def __init__(
+        self, phases: Sequence[tuple[Walk | Relay, Shares]], changes: Sequence[tuple[int, int]] = ()
+    ) -> None:
+        self.phases, self.changes = phases, changes
         self.threads = max(len(shares) for _, shares in phases)
         library = team() if self.threads > 1 else None
         asked = [_address_in(library, name) for name in _ASKED] if library else [0, 0, 0]
-        words = [*asked, len(phases)]
+        words = [*asked, 1, len(changes), *itertools.chain(*changes), len(phases)]
         for work, shares in phases:
             walks = work.walks if isinstance(work, Relay) else (work,)
             words += [len(shares), len(walks)]
@@ -155,15 +160,22 @@ class Program:
         self.at = self.task.ctypes.data
         self.function, self.address = _do_phases()
 
-    def __call__(self) -> None:
-        """Do every phase."""
+    def __call__(self, turns: int = 1) -> None:
+        """Do every phase, several times over."""
+        self.task[_TURNS] = turns
         if self.threads == 1:
             self.function(self.at)
         elif (library := team()) is not None:
             library.GOMP_parallel(self.address, ctypes.c_void_p(self.at), self.threads, 0)
         else:
-            for work, shares in self.phases:
-                run(work, shares)
+            for turn in range(turns):
+                for work, shares in self.phases:
+                    run(work, shares)
+                self._change(1 if turn + 1 < turns else 1 - turns)
+
+    def _change(self, times: int) -> None:
+        for address, by in self.changes:
+            ctypes.c_int64.from_address(address).value += times * by
 
 
 @functools.cache
