@@ -1,5 +1,6 @@
 """Training on our kernels: gradients by hand are autograd's bits, compiled steps are torch's numbers."""
 
+import numpy as np
 import pytest
 import torch
 from training_cases import KINDS, run
@@ -84,8 +85,9 @@ def test_an_update_in_one_call_has_the_bits_of_its_walks(cell, coding, count, th
 def test_what_no_round_serves_goes_walk_by_walk():
     for kind, (task, recipe) in KINDS.items():
         pack = Pack([run(task, **recipe)])
-        pack.update(1)
+        pack.updates(1, 2)
         assert pack.learning._round is None, kind
+        assert pack.learning.turns == 1, kind
     long = Pack([run(Palindrome(9), cell="lstm")])
     long.update(1)
     assert long.learning._round is not None
@@ -113,6 +115,37 @@ def test_symbols_out_of_range_are_refused():
     pack = Pack([run(Wrong(40), cell="rnn", coding="one_hot")])
     with pytest.raises(ShapeError, match="symbols run from"):
         pack.update(1)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("wrong", [-1, 10])
+def test_targets_out_of_range_are_refused(wrong, at_once, monkeypatch):
+    class Wrong(Palindrome):
+        """A task with an answer that is no class."""
+
+        def sample(self, generator, n):
+            batch = super().sample(generator, n)
+            batch.targets[-1] = wrong
+            return batch
+
+    pack = Pack([run(Wrong(5), cell="rnn")])
+    if not at_once:
+        monkeypatch.setattr(pack.learning, "at_once", lambda *given: None)
+    with pytest.raises(ShapeError, match="targets run from .*; expected 0 to 9"):
+        pack.update(1)
+
+
+def test_small_whole_numbers_are_read_as_they_are():
+    class Bytes(Palindrome):
+        """Digits of one byte each."""
+
+        def sample(self, generator, n):
+            batch = super().sample(generator, n)
+            return Batch(batch.inputs.astype(np.int8), batch.targets.astype(np.int32))
+
+    wide, narrow = (Pack([run(kind(9), cell="rnn", coding="one_hot")]) for kind in (Palindrome, Bytes))
+    assert wide.updates(1, 3) == narrow.updates(1, 3)
+    assert narrow.learning._round is not None
 
 
 @pytest.mark.usefixtures("shared")

@@ -141,6 +141,7 @@ class Compiled(Learning):
         super().__init__(rows, threads)
         self._read_out, self._update = self._parts()
         self._round: Round | None = None
+        self._no_round = False  # whether a call of all was tried and cannot be
 
     def _parts(self, turns: int = 1) -> tuple[ReadOut, Update]:
         from memspan.kernels.cpu.learning import ReadOut, Update
@@ -173,15 +174,18 @@ class Compiled(Learning):
         """Updates that may go in one call: several of one layer without a time gate, asked at the end."""
         cells = self.rows.model.cells
         one = len(cells) == 1 and not isinstance(cells[0], TimeGate)
-        return AT_ONCE if one and self.task.due == 1 and not self.task.carries else 1
+        never = self._no_round or not one or self.task.due > 1 or self.task.carries
+        return 1 if never else AT_ONCE
 
     def at_once(self, batches: Sequence[Batch], t: int) -> list[Told] | None:
         """Apply all updates without coming back to Python."""
-        if self.turns == 1 or any((inputs.lengths, inputs.resets) != (None, None) for inputs, _ in batches):
+        if self.turns == 1:
             return None
-        round_ = self._round
-        if round_ is None or round_.shape != batches[0][0].x.shape or round_.turns < len(batches):
+        plain = all(inputs.lengths is None and inputs.resets is None for inputs, _ in batches)
+        round_ = self._round if plain else None
+        if plain and (round_ is None or round_.shape != batches[0][0].x.shape or round_.turns < len(batches)):
             round_ = self._round = self._round_for(batches)
+        self._no_round = round_ is None
         if round_ is None:
             return None
         settings = [self._settings(t + k) for k in range(len(batches))]
@@ -216,9 +220,13 @@ def compile_ahead() -> None:
 
 def learning_for(rows: Rows, threads: int, compiled: bool) -> Learning:
     """Return how replicas learn: compiled where that is asked for and passed its trial on this machine."""
-    if compiled and (wrong := failure()) is not None:
-        warnings.warn(f"read-out and update go through torch: {wrong}", stacklevel=2)
-    return (Compiled if compiled and failure() is None else ByTorch)(rows, threads)
+    if not compiled:
+        return ByTorch(rows, threads)
+    wrong = failure()
+    if wrong is None:
+        return Compiled(rows, threads)
+    warnings.warn(f"read-out and update go through torch: {wrong}", stacklevel=2)
+    return ByTorch(rows, threads)
 
 
 @functools.cache

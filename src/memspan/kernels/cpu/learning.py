@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from memspan import simd
+from memspan.errors import ShapeError
 from memspan.kernels.cpu import cache, engine, jobs, memory, threads
 from memspan.kernels.cpu.generate import dispatch, gradient_rows, gradient_vectors, instances, template
 from memspan.kernels.cpu.learning_jobs import CALLED, READ_OUT, UPDATE
@@ -134,7 +135,7 @@ class ReadOut:
         Args:
             wanted: threads.
         """
-        features, targets = features.contiguous(), self.target_like(targets)
+        features, targets = features.contiguous(), self.checked(targets)
         made = engine.buffer(*features.shape)
         _, S, B, _ = features.shape
         if 6.0 * self.R * S * B * self.C * self.H < engine.SHARED_WORK:
@@ -143,9 +144,18 @@ class ReadOut:
             threads.run(*phase)
         return made
 
-    def target_like(self, targets: Tensor) -> Tensor:
-        """Return targets as the kernel reads them."""
-        return targets.to(torch.int64 if self.classes else torch.float64).contiguous()
+    def checked(self, targets: Tensor) -> Tensor:
+        """Return targets as the kernel reads them.
+
+        Raises:
+            ShapeError: a class outside 0 … K − 1.
+        """
+        if not self.classes:
+            return targets.to(torch.float64).contiguous()
+        low, high = targets.aminmax()
+        if low < 0 or high >= self.classes:
+            raise ShapeError(f"targets run from {int(low)} to {int(high)}; expected 0 to {self.classes - 1}")
+        return targets.to(torch.int64).contiguous()
 
     def phases(
         self, features: Tensor, targets: Tensor, d_features: Tensor, wanted: int

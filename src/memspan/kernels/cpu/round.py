@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from memspan.cells.cell import Cell, Parameters
@@ -41,8 +42,8 @@ class Round:
     ) -> None:  # fmt: skip
         self.read_out, self.update, self.size, self.turns = read_out, update, cell.input_size, turns
         self.shape = x.shape
-        self.x = x.new_empty(turns, *x.shape)
-        self.targets = read_out.target_like(targets).new_empty(turns, *targets.shape)
+        self.x = torch.empty(turns, *x.shape, dtype=torch.float32 if x.is_floating_point() else torch.int64)
+        self.targets = read_out.checked(targets).new_empty(turns, *targets.shape)
         operands = _operands(cell, self.x[0], p)
         plan = ops.plan_of(operands, ops.variant_of(cell))
         wanted = threads.wanted() if plan.operations(3) >= engine.SHARED_WORK else 1
@@ -77,7 +78,10 @@ class Round:
     @staticmethod
     def serves(cell: Cell, x: Tensor, p: Parameters) -> bool:
         """Whether there is a round for a cell and inputs like these."""
-        if isinstance(cell, TimeGate) or ops.own_shapes(cell) or not x.numel():
+        inner = isinstance(cell, TimeGate) or ops.own_shapes(cell)
+        like = x.dtype == torch.float32 and x.shape[3:] == (cell.input_size,)
+        symbols = not x.is_floating_point() and x.dim() == 3
+        if inner or not x.numel() or not (like or symbols):
             return False
         return not ops.plan_of(_operands(cell, x, p), ops.variant_of(cell)).chunked
 
@@ -94,7 +98,7 @@ class Round:
         """
         for k, ((x, targets), numbers) in enumerate(zip(batches, settings, strict=True)):
             check_values(x, self.size, None)
-            self.x[k], self.targets[k] = x, targets
+            self.x[k], self.targets[k] = x, self.read_out.checked(targets)
             self.update.set(numbers, k)
         self.program(len(batches))
         return [(*self.read_out.told(k), self.update.norms(k)) for k in range(len(batches))]
