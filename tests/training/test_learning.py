@@ -131,7 +131,7 @@ def test_targets_out_of_range_are_refused(wrong, at_once, monkeypatch):
     pack = Pack([run(Wrong(5), cell="rnn")])
     if not at_once:
         monkeypatch.setattr(pack.learning, "at_once", lambda *given: None)
-    with pytest.raises(ShapeError, match="targets run from .*; expected 0 to 9"):
+    with pytest.raises(ShapeError, match=r"targets run from .*; expected 0 to 9"):
         pack.update(1)
 
 
