@@ -31,7 +31,7 @@ def finals(runs, **options):
 
 def test_it_learns_and_says_what_it_is():
     pack = Pack([own(LSTM, steps=200, optimizer="adam", learning_rate=1e-2)])
-    assert pack.choice().kernel == "own"
+    assert pack.choice.kernel == "own"
     losses = [pack.update(t)[0].loss for t in range(1, 201)]
     assert np.mean(losses[-20:]) < 0.7 * losses[0]
 

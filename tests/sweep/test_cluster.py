@@ -54,9 +54,11 @@ def one_saved_twice(seen):
 
 
 CASES = [
-    pytest.param({"n": 4, "steps": 1500}, 1000.0, lambda seen: all_begun(seen, 4), id="before a checkpoint"),
     pytest.param(
-        {"n": 4, "steps": 12_000}, 1.0, one_saved_twice, id="between checkpoints", marks=pytest.mark.slow
+        {"n": 4, "steps": 20_000}, 1000.0, lambda seen: all_begun(seen, 4), id="before a checkpoint"
+    ),
+    pytest.param(
+        {"n": 4, "steps": 150_000}, 1.0, one_saved_twice, id="between checkpoints", marks=pytest.mark.slow
     ),
 ]
 

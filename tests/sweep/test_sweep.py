@@ -144,13 +144,13 @@ def test_runs_that_another_process_holds_are_waited_for_and_taken_over(tmp_path,
 
 def test_a_checkpoint_is_never_older_than_the_setting_and_one_step(monkeypatch):
     """What a kill costs: the clock here is moved by the updates alone, seven seconds each."""
-    now, update = [0.0], Pack.update
+    now, updates = [0.0], Pack.updates
 
-    def slow_update(pack, t):
-        now[0] += 7.0
-        return update(pack, t)
+    def slow_updates(pack, first, last):
+        now[0] += 7.0 * (last - first + 1)
+        return updates(pack, first, last)
 
-    monkeypatch.setattr(Pack, "update", slow_update)
+    monkeypatch.setattr(Pack, "updates", slow_updates)
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     saved = [0.0]
     for message in training(PackPlan(tuple(runs(2, steps=50)), {}), How(), lambda: False):

@@ -25,8 +25,8 @@ class Training:
         resume: run id → stored state; every run of the pack must be at the same step.
         threads, kernel: see ``Pack``.
         checkpoint_every, progress_every: seconds between two checkpoints, two signs of life.
-        should_stop: asked after every update or, where several go in one call, after these; true ends the
-            training with a checkpoint.
+        should_stop: asked after every update or, where several go in one call, after these: as many as take
+            no longer than the shorter of the two times above. True ends the training with a checkpoint.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Training:
         self.histories = [History(run) for run in runs]
         self.checkpoint_every, self.progress_every = checkpoint_every, progress_every
         self.should_stop = should_stop
+        self.pace = math.inf  # seconds of an update
         self.step = self._load(resume or {})
         self.stored = self.step
         self.saved_at = self.told_at = time.monotonic()
@@ -84,14 +85,18 @@ class Training:
         }
 
     def _next_step(self) -> int:
-        """Return the step of the next pause: after as many updates as go in one call, or to evaluate."""
-        every = self.recipe.evaluate_every
-        return min(self.step + self.pack.learning.turns, (self.step // every + 1) * every)
+        """Return the step of the next pause: to evaluate, or after as many updates as may go in one call."""
+        every, longest = self.recipe.evaluate_every, min(self.checkpoint_every, self.progress_every)
+        most = min(self.pack.learning.turns, max(1, int(longest / self.pace)))
+        return min(self.step + most, (self.step // every + 1) * every)
 
     def _updates(self, last: int) -> Iterator[Event]:
         """Apply the updates up to the last, or to where a replica diverges; evaluate if it is time."""
         ended: dict[int, tuple[int, Outcome]] = {}
-        for outcomes in self.pack.updates(self.step + 1, last):
+        began = time.monotonic()
+        made = self.pack.updates(self.step + 1, last)
+        self.pace = max(1e-9, (time.monotonic() - began) / len(made))
+        for outcomes in made:
             self.step += 1
             for r, outcome in enumerate(outcomes):
                 if r not in ended:
