@@ -48,7 +48,7 @@ def training_or_done(ledger, process):
 @pytest.mark.parametrize("kills", [2, pytest.param(25, marks=pytest.mark.slow)])
 def test_killed_at_random_moments(tmp_path, kills, undisturbed):
     rng, ledger = random.Random(kills), tmp_path / "ledger.sqlite"
-    size = {"n": 2, "steps": 800} if kills == 2 else {"n": 8, "steps": 3000}
+    size = {"n": 2, "steps": 800} if kills == 2 else {"n": 8, "steps": 120_000}
     for kill in range(kills):
         process = start(command(tmp_path, **size), start_new_session=True)
         if kill % 2:  # at any moment of the start
@@ -238,7 +238,7 @@ if "--multiprocessing-fork" in sys.orig_argv:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to RLIMIT_AS")
 def test_a_worker_whose_memory_is_limited(tmp_path, undisturbed):
     """A limit between what one replica takes and what eight take, both measured."""
-    words = "sweep --length 50 --cell rnn --hidden 128 --batch 2048 --steps 2 --workers 1 --seeds"
+    words = "sweep --length 50 --cell rnn --layers 2 --hidden 128 --batch 2048 --steps 2 --workers 1 --seeds"
     one, eight = (peak(tmp_path / seeds, [*words.split(), seeds]) for seeds in ("0-0", "0-7"))
     assert eight > 1.2 * one
     limit = str((one + eight) // 2)

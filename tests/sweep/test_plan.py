@@ -9,7 +9,7 @@ import pytest
 from memspan.config import Recipe, RunConfig
 from memspan.ledger import Ledger
 from memspan.ledger.events import Checkpoint, Finished, Started, Stopped
-from memspan.sweep.cost import WORKER_BYTES, memory, operations
+from memspan.sweep.cost import memory, operations, worker_memory
 from memspan.sweep.plan import missing, packs, take
 from memspan.tasks.palindrome import Palindrome
 
@@ -61,7 +61,7 @@ def test_packs_fit_into_memory():
     runs = [run(s, 100, hidden=512) for s in range(8)]
     each = memory(runs[0])
     for fit in (1, 3, 8):
-        planned = packs(runs, {}, workers=1, room=WORKER_BYTES + fit * each)
+        planned = packs(runs, {}, workers=1, room=worker_memory(runs[0]) + fit * each)
         assert max(map(len, planned)) <= fit
         assert sum(map(len, planned)) == 8
     assert len(packs(runs, {}, workers=1, room=0)) == 8
@@ -96,7 +96,8 @@ print(int(status.split("VmHWM:")[1].split()[0]) * 1024)
 def test_the_estimate_of_memory_is_not_below_what_a_worker_takes(replicas, page):
     words = [sys.executable, "-c", PEAK, str(replicas), json.dumps(page)]
     peak = int(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
-    estimate = WORKER_BYTES + replicas * memory(RunConfig.from_flat({**page, "steps": 1}))
+    one = RunConfig.from_flat({**page, "steps": 1})
+    estimate = worker_memory(one) + replicas * memory(one)
     assert peak < 1.05 * estimate
     assert estimate < 3 * peak
 

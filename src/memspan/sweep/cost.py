@@ -7,6 +7,7 @@ from memspan.config import PHASED, RunConfig
 _GATES = {"rnn": 1, "gru": 3}  # others have 4; written here because a cell's class would import torch
 WORKER_BYTES = 480 * 2**20
 """A worker before its first pack: interpreter, torch and the compiled kernels."""
+_TILE_ROWS = 64  # of ``memspan.kernels.cpu.engine``, which would import torch
 
 
 def _inputs(run: RunConfig) -> int:
@@ -36,16 +37,33 @@ def operations(run: RunConfig) -> float:
     return 6.0 * recipe.steps * recipe.batch * (recurrent + read_out)
 
 
-def memory(run: RunConfig) -> int:
-    """Return about how many bytes a replica needs in its worker, too many rather than too few.
+def _tile_by_tile(run: RunConfig) -> bool:
+    """Whether one tile of rows after the other goes forward and back; see ``memspan.kernels.cpu.round``."""
+    one = run.recipe.layers == 1 and run.recipe.cell in ("rnn", "gru", "lstm")
+    return one and run.task.due == 1 and run.task.symbols > 0 and not run.task.carries
 
-    Weights with gradient, update and checkpoint; what a step of each layer keeps for the way back; the batch
-    of the final evaluation; the curves.
+
+def _kept(run: RunConfig, rows: int) -> int:
+    """Return the numbers that the layers keep of so many rows for the way back."""
+    each = sum(2 * gates + 3 * run.recipe.hidden + inputs for inputs, gates in _layers(run))
+    return rows * run.task.steps * each
+
+
+def worker_memory(run: RunConfig) -> int:
+    """Return about how many bytes a worker needs for runs like this, however many replicas it has."""
+    return WORKER_BYTES + 4 * _kept(run, min(run.recipe.batch, _TILE_ROWS)) * _tile_by_tile(run)
+
+
+def memory(run: RunConfig) -> int:
+    """Return about how many bytes a replica adds to that, too many rather than too few.
+
+    Weights with gradient, update and checkpoint; what a step of each layer keeps for the way back, unless a
+    tile of rows after the other does; the batch of the final evaluation; the curves.
     """
     recipe, task, layers, answers = run.recipe, run.task, _layers(run), _answers(run)
     weights = sum(rows * (recipe.hidden + inputs + 2) for inputs, rows in layers) + answers * recipe.hidden
-    kept = sum(2 * rows + 3 * recipe.hidden + inputs for inputs, rows in layers)
-    training = recipe.batch * (task.steps * kept + 3 * task.due * answers)
+    training = 3 * recipe.batch * task.due * answers
+    training += 0 if _tile_by_tile(run) else _kept(run, recipe.batch)
     wide = 3 + _inputs(run) + recipe.hidden * (recipe.layers > 1 or task.due > 1)
     evaluation = max(recipe.evaluation_size, recipe.final_size) * (task.steps * wide + task.due * answers)
     return 4 * (8 * weights + training + 2 * evaluation + 6 * recipe.steps)

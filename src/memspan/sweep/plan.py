@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from memspan.config import RunConfig
 from memspan.ledger import Ledger, Resume
 from memspan.ledger.records import DONE
-from memspan.sweep.cost import WORKER_BYTES, memory, operations
+from memspan.sweep.cost import memory, operations, worker_memory
 
 Group = tuple[RunConfig, ...]
 """Runs of equal shape, planned to be one pack."""
@@ -70,7 +70,8 @@ def packs(
     busy = -(-len(runs) // workers)
     found = []
     for (_, _, most), members in groups.items():
-        fitting = max(1, int(min(most, (room / workers - WORKER_BYTES) // memory(members[0]))))
+        left = room / workers - worker_memory(members[0])
+        fitting = max(1, int(min(most, left // memory(members[0]))))
         parts = -(-len(members) // min(fitting, busy))
         if len(groups) == 1:  # nothing else fills the last round
             parts = min(len(members), -(-parts // workers) * workers)
