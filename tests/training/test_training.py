@@ -65,6 +65,11 @@ def test_interrupted_at_any_step_and_resumed(cell, at_once, monkeypatch):
         assert same(whole[saved.run_id], second[saved.run_id])
 
 
+def test_signs_of_life_and_checkpoints_may_be_turned_off():
+    told = list(train([run(steps=20)], checkpoint_every=math.inf, progress_every=math.inf))
+    assert not [event for event in told if isinstance(event, Checkpoint | Progress)]
+
+
 def test_a_pack_resumes_at_one_step():
     event = next(e for e in train([run(steps=3)], checkpoint_every=0.0) if isinstance(e, Checkpoint))
     with pytest.raises(ValueError, match="one step"):

@@ -87,7 +87,7 @@ class Training:
     def _next_step(self) -> int:
         """Return the step of the next pause: to evaluate, or after as many updates as may go in one call."""
         every, longest = self.recipe.evaluate_every, min(self.checkpoint_every, self.progress_every)
-        most = min(self.pack.learning.turns, max(1, int(longest / self.pace)))
+        most = max(1, int(min(self.pack.learning.turns, longest / self.pace)))
         return min(self.step + most, (self.step // every + 1) * every)
 
     def _updates(self, last: int) -> Iterator[Event]:
