@@ -376,7 +376,7 @@ def _make_recipe(
         put(name, value)
     put("again", int(backward))
     put("replica", unit // plan.tiles)
-    put("fresh", (unit % plan.tiles == 0) | np.isin(unit, [first for first, _ in shares]))
+    put("fresh", threads.first_of_replica(plan.tiles, shares))
     put("rows", rows_of(plan, unit))
     put("order", unit * 16 * plan.rows, "order")
     put("length", unit * 16 * plan.rows + 8 * plan.rows, "order")
@@ -390,7 +390,7 @@ def _make_recipe(
     here = {name for name, is_there in zip(TENSORS, present, strict=True) if is_there}
     parts = plan.backward_scratch("dx" in here) if backward else plan.forward_scratch
     places, share_bytes = offsets(parts)
-    of_share = np.repeat(np.arange(len(shares)), [last - first for first, last in shares])
+    of_share = threads.share_of_units(shares)
     for name, place in places.items():
         put(name, of_share * share_bytes + place, "scratch")
     total = len(shares) * share_bytes
@@ -402,7 +402,7 @@ def _make_recipe(
     if plan.keep:
         for name, place in plan.saved_places.items():
             put(name, (of_share if passing else unit) * 4 * plan.saved_size + place, "saved")
-    whole = [(first * plan.tiles, last * plan.tiles) for first, last in threads.share(plan.R, len(shares))]
+    whole = threads.share_whole(plan.R, plan.tiles, len(shares))
     return Recipe(relative, owner, tuple(shares), tuple(whole), total)
 
 

@@ -83,18 +83,17 @@ def update_module() -> ModuleType:
 
 
 class Table:
-    """A job for each unit of work: a row of addresses and sizes, of which few change from call to call."""
+    """A job for each unit of work: a row of addresses and sizes, of which few change from call to call.
+
+    Args:
+        facts: field → a number for every job, or one for each.
+    """
 
     def __init__(self, fields: tuple[str, ...], count: int, facts: Mapping[str, Any]) -> None:
-        self.place = {name: k for k, name in enumerate(fields)}
         self.numbers = np.zeros((count, len(fields)), np.int64)
         for name, value in facts.items():
-            self.put(name, value)
+            self.numbers[:, fields.index(name)] = value
         self.jobs = jobs.records(self.numbers, fields)
-
-    def put(self, name: str, value: Any) -> None:
-        """Set one field: a number for every job, or one for each."""
-        self.numbers[:, self.place[name]] = value
 
 
 def rows_at(tensor: Tensor) -> np.ndarray:
@@ -185,7 +184,7 @@ class ReadOut:
         replica, tile = np.divmod(unit, tiles)
         self.shape, self.first_rows = (S, B, wanted), replica * S * B + tile * rows
         self.shares = threads.share(R * tiles, wanted)
-        self.gathers = [(a * tiles, b * tiles) for a, b in threads.share(R, wanted)]
+        self.gathers = threads.share_whole(R, tiles, wanted)
         width = 2 * simd.LANES
         wide, K8, units = round_up(C, width), round_up(C, 8), round_up(H, width)
         of_thread, each_thread = engine.offsets({
@@ -197,10 +196,10 @@ class ReadOut:
         self.scratch = memory.Block(len(self.shares) * each_thread + len(unit) * each_unit)
         if engine.poison:
             self.scratch.floats.fill(np.nan)
-        of_share = np.repeat(np.arange(len(self.shares)), [last - first for first, last in self.shares])
+        of_share = threads.share_of_units(self.shares)
         end = self.scratch.address + len(self.shares) * each_thread
         self.table = Table(READ_OUT, len(unit), {
-            "replica": replica, "fresh": (tile == 0) | np.isin(unit, [first for first, _ in self.shares]),
+            "replica": replica, "fresh": threads.first_of_replica(tiles, self.shares),
             "rows": np.minimum(rows, S * B - tile * rows), "N": S * B, "H": H, "A": self.answers,
             "K": self.classes, "C": C, "wide": wide, "K8": K8, "lh": 4 * (units + 16), "lz": 4 * (wide + 16),
             **{name: rows_at(view)[replica] for name, view in self.views.items()},

@@ -141,7 +141,7 @@ class _Table:
         """Return the records, with buffers of so many floats for every thread and every unit of work."""
         places, share_bytes = engine.offsets(of_thread)
         unit_places, unit_bytes = engine.offsets(of_unit)
-        share = np.repeat(np.arange(len(shares)), [last - first for first, last in shares])
+        share = threads.share_of_units(shares)
         after, unit = len(shares) * share_bytes, np.arange(len(self.rows))
         with memory.Borrowed(after + len(unit) * unit_bytes, engine.poison) as scratch:
             for name, place in places.items():
@@ -284,7 +284,7 @@ def _run(
     with table.lent(shares, sizes, _sums(plan, found.count, there) if backward else {}) as jobs:
         threads.run(threads.Walk(kernel.backward if backward else kernel.forward, jobs), shares)
         if "d_weight_hh" in there:
-            whole = [(a * plan.tiles, b * plan.tiles) for a, b in threads.share(plan.R, len(shares))]
+            whole = threads.share_whole(plan.R, plan.tiles, len(shares))
             threads.run(threads.Walk(kernel.gather, jobs), whole)
 
 

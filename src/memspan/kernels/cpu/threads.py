@@ -266,6 +266,22 @@ def share(count: int, threads: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
+def share_whole(replicas: int, tiles: int, threads: int) -> list[tuple[int, int]]:
+    """Return shares of replicas · tiles units in which no replica is split."""
+    return [(first * tiles, last * tiles) for first, last in share(replicas, threads)]
+
+
+def share_of_units(shares: Shares) -> np.ndarray:
+    """Return the number of the share that every unit is in."""
+    return np.repeat(np.arange(len(shares)), [last - first for first, last in shares])
+
+
+def first_of_replica(tiles: int, shares: Shares) -> np.ndarray:
+    """Return for every unit whether its share has none of the same replica, of so many tiles, before it."""
+    unit = np.arange(shares[-1][1])
+    return (unit % tiles == 0) | np.isin(unit, [first for first, _ in shares])
+
+
 def run(work: Work, shares: Shares) -> None:
     """Do every share of the work: the caller the first, other threads the others."""
     if len(shares) == 1:
