@@ -11,7 +11,7 @@ from memspan.bench.packs import pack_row, runs
 from memspan.bench.points import CELLS, FORWARD, Point
 from memspan.bench.process import alone
 from memspan.bench.sides import Problem
-from memspan.bench.timing import Effort, Side, Timed, Watch, race, ratio_interval
+from memspan.bench.timing import Effort, Side, Watch, race, ratio_interval
 from memspan.errors import MemspanError
 
 TINY = Effort(0.0, 1, 1)
@@ -117,10 +117,7 @@ def test_a_race_takes_turns_and_keeps_each_name_s_best():
 def test_the_interval_of_a_ratio_pairs_turns_and_asks_for_six():
     def sides(*ratios):
         slower = range(1, len(ratios) + 1)  # a machine that slows down from turn to turn
-        return (
-            Timed(1.0, 1, len(ratios), tuple(k * ratio for k, ratio in zip(slower, ratios, strict=True))),
-            Timed(1.0, 1, len(ratios), tuple(map(float, slower))),
-        )
+        return [k * ratio for k, ratio in zip(slower, ratios, strict=True)], slower
 
     assert ratio_interval(*sides(2, 2, 2, 2, 9)) is None
     assert ratio_interval(*sides(2, 3, 2, 4, 2, 1)) == pytest.approx((1, 4))

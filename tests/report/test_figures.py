@@ -3,6 +3,8 @@ import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 
 from memspan.report.figures import FIGURES
 from memspan.report.figures.save import for_page, save_figure
@@ -27,10 +29,21 @@ def test_a_figure_names_its_axes_and_its_seeds(id, report_study, tmp_path):
     texts = "".join(ET.fromstring(svg).itertext())
     assert x in texts
     assert y in texts
-    assert "n = 1 seed per length, no interval over seeds" in texts
+    assert "n = 1 seed per length: no interval" in texts
     assert "chance" in texts
     assert f'<title id="{id}-title">{panel.title}</title>' in svg
     assert f'<desc id="{id}-described">' in svg
+
+
+@pytest.mark.parametrize("id", FROM_RUNS)
+def test_no_text_leaves_the_figure(id, report_study):
+    figure = FIGURES[id].draw(report_study)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    extents = [
+        text.get_window_extent(canvas.get_renderer()) for text in figure.findobj(Text) if text.get_text()
+    ]
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in extents)
 
 
 def test_seeds_are_counted_and_drawn(full_study, quick_study):

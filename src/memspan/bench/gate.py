@@ -208,7 +208,7 @@ def measure(point: GatePoint, quick: bool = False) -> list[Row]:
 
 def _against(side: Timed, mine: Timed) -> Row:
     """Return what a side took, and how many times as long as open units only."""
-    low, high = ratio_interval(side, mine) or (None, None)
+    low, high = ratio_interval(side.turns, mine.turns) or (None, None)
     return {
         "ms": side.ms, "calls": side.calls, "side_threads": side.threads,
         "ratio": side.ms / mine.ms, "ratio_low": low, "ratio_high": high,

@@ -15,6 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from memspan.bench.kernels import best_ceiling
+from memspan.bench.points import Point
 from memspan.bench.process import alone
 from memspan.bench.timing import Effort, Side, Watch, race
 from memspan.config import Recipe, RunConfig
@@ -54,13 +56,21 @@ def pack_row(
     timed = race(sides, effort)
     mine, theirs = timed["ours"].ms, timed["plain"].ms
     shape = len(configs), configs[0].task.length  # type: ignore[attr-defined]
+    gflops, top = _point(configs, threads).operations() / mine / 1e6, best_ceiling(threads)
     fresh = alone("memspan.bench.packs:as_it_comes", *shape, threads, dataclasses.astuple(effort))
     return {
         "replicas": len(configs), "threads": threads, "ours_ms": round(mine, 2), "peer_ms": round(theirs, 2),
         "ratio": round(theirs / mine, 2), "peer_threads": timed["plain"].threads, "equal": True,
         "fresh_ms": round(fresh, 2), "fresh_ratio": round(fresh / mine, 2),
+        "gflops": gflops, "ceiling_gflops": top, "ceiling_fraction": gflops / top,
         "foreign_cores": watch.foreign(),
     }  # fmt: skip
+
+
+def _point(configs: Sequence[RunConfig], threads: int) -> Point:
+    """Return the point whose products the runs' updates are."""
+    task, recipe = configs[0].task, configs[0].recipe
+    return Point("lstm", T=task.steps, B=recipe.batch, H=recipe.hidden, R=len(configs), threads=threads)
 
 
 def as_it_comes(replicas: int, length: int, threads: int, effort: Sequence[Any]) -> float:

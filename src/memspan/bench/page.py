@@ -115,7 +115,8 @@ def _pack(it: Mapping[str, Any]) -> str:
         f"A pack of {it['replicas']} LSTMs at the centre, one update with data, read-out, clipping and "
         f"RMSProp, {it['threads']} threads: {it['ours_ms']} ms, {it['replicas']} `nn.LSTM` one after the "
         f"other {it['peer_ms']} ms, **{it['ratio']}×**; with memory as it comes {it['fresh_ms']} ms, "
-        f"{it['fresh_ratio']}×."
+        f"{it['fresh_ratio']}×. Ours with everything in it: {it['gflops']:.0f} GFLOP/s, "
+        f"{100 * it['ceiling_fraction']:.0f}% of the ceiling."
     )
 
 
@@ -148,10 +149,16 @@ def _study(it: Mapping[str, Any]) -> str:
     return (
         f"`memspan reproduce --preset {it['preset']}`, two processes of one thread: "
         f"{it['ours_minutes']} minutes, the same study as per-gate Python loops in torch "
-        f"{it['plain_minutes']} minutes, **{it['ratio']}×**. Extrapolated from {it['updates']} updates of "
-        f"each of the {it['runs']} runs, {it['turns']} turns; "
+        f"{it['plain_minutes']} minutes, **{it['ratio']:.2f}×**{_interval(it)}. Extrapolated from "
+        f"{it['updates']} updates of each of the {it['runs']} runs, {it['turns']} turns; "
         "evaluations and start-up are left out on both sides."
     )
+
+
+def _interval(it: Mapping[str, Any]) -> str:
+    if it["ratio_low"] is None:
+        return ""
+    return f" (95% interval of the turns' median {it['ratio_low']:.2f} to {it['ratio_high']:.2f})"
 
 
 SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {

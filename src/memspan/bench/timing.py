@@ -86,13 +86,13 @@ def race(sides: Sequence[Side], effort: Effort | None = None) -> dict[str, Timed
     return best
 
 
-def ratio_interval(times: Timed, mine: Timed) -> tuple[float, float] | None:
+def ratio_interval(theirs: Sequence[float], mine: Sequence[float]) -> tuple[float, float] | None:
     """Return a 95% interval of the median of ratios, a ratio a turn; None where turns are fewer than six.
 
     Turns of one race stand side by side, so what slows both cancels. The ends are order statistics, whose
     place asks nothing of how times are distributed.
     """
-    ratios = sorted(theirs / ours for theirs, ours in zip(times.turns, mine.turns, strict=True))
+    ratios = sorted(their / my for their, my in zip(theirs, mine, strict=True))
     n, place, outside = len(ratios), 0, 1 / 2 ** len(ratios)
     while 2 * outside <= 0.05:
         place += 1

@@ -2,7 +2,8 @@
 
 Both sides run as two processes of one thread each, in turns. Every run of the preset gets a few updates,
 after as many that do not count; the study's time is the sum of their means, times a run's updates, shared
-by the processes. The medians of the turns are told, and that of the ratios of neighbouring turns.
+by the processes. The medians of the turns are told, and that of the ratios of neighbouring turns with its
+95% interval.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 from memspan.cli.bench import OUT
 from memspan.errors import ArgumentError
 
-PROCESSES, TURNS = 2, 5
+PROCESSES, TURNS = 2, 9
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,15 @@ class BenchStudy:
         return 0
 
     def _measure(self, steps: list[int]) -> dict[str, Any]:
+        from memspan.bench.timing import ratio_interval
+
         taken: dict[str, list[float]] = {"ours": [], "plain": []}
         for _ in range(TURNS):
             for side, minutes in taken.items():
                 minutes.append(self._minutes(side, steps))
         mine, theirs = (statistics.median(minutes) for minutes in taken.values())
         ratio = statistics.median(b / a for a, b in zip(*taken.values(), strict=True))
+        low, high = ratio_interval(taken["plain"], taken["ours"]) or (None, None)
         return {
             "preset": self.preset,
             "runs": len(steps),
@@ -70,7 +74,9 @@ class BenchStudy:
             "turns": TURNS,
             "ours_minutes": round(mine, 2),
             "plain_minutes": round(theirs, 1),
-            "ratio": round(ratio, 2),
+            "ratio": ratio,
+            "ratio_low": low,
+            "ratio_high": high,
         }
 
     def _minutes(self, side: str, steps: list[int]) -> float:

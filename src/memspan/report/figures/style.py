@@ -108,7 +108,7 @@ def seeds_note(counts: list[int]) -> str:
     """Say how many seeds there are, and that one seed has no interval."""
     least, most = min(counts), max(counts)
     if most == 1:
-        return "n = 1 seed per length, no interval over seeds"
+        return "n = 1 seed per length: no interval"
     return f"n = {most} seeds per length" if least == most else f"n = {least} … {most} seeds per length"
 
 
