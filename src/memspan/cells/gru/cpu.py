@@ -18,14 +18,29 @@ FROM_X = 3  # slots[-3:] take the input product
 SAVED = ("hn", "r", "z", "n")
 CARRIED = ()  # saved parts that are states beside h
 DIRECT = True  # h' depends on h beside the product: z ⊙ h
+MADE = (3,)  # saved parts that ``finish`` makes
+
+
+@linked
+def begin(z, h, s):
+    """Return what backward needs, from the products z; the candidate before its tanh."""
+    hn, r, u = z[0], sigmoid(z[1]), sigmoid(z[2])
+    return hn, r, u, z[3] + r * hn
+
+
+@linked
+def finish(saved, h):
+    """Return h' and the candidate, from what ``begin`` saved."""
+    n = tanh(saved[3])
+    return n + saved[2] * (h - n), (n,)
 
 
 @linked
 def forward(z, h, s):
     """Return h' and what backward needs, from the products z and h."""
-    hn, r, u = z[0], sigmoid(z[1]), sigmoid(z[2])
-    n = tanh(z[3] + r * hn)
-    return n + u * (h - n), (hn, r, u, n)
+    hn, r, u, n = begin(z, h, s)
+    value, made = finish((hn, r, u, n), h)
+    return value, (hn, r, u, made[0])
 
 
 @linked

@@ -17,14 +17,27 @@ FROM_X = 4  # slots[-4:] take the input product
 SAVED = ("i", "f", "g", "o", "c")
 CARRIED = (4,)  # saved parts that are states beside h: c
 DIRECT = False  # whether h' depends on h beside the product
+MADE = ()  # saved parts that ``finish`` makes
+
+
+@linked
+def begin(z, h, s):
+    """Return what backward needs, from the products z, h and the carried states s."""
+    i, f, g, o = sigmoid(z[0]), sigmoid(z[1]), tanh(z[2]), sigmoid(z[3])
+    return i, f, g, o, f * s[0] + i * g
+
+
+@linked
+def finish(saved, h):
+    """Return h', from what ``begin`` saved."""
+    return saved[3] * tanh(saved[4]), ()
 
 
 @linked
 def forward(z, h, s):
     """Return h' and what backward needs, from the products z, h and the carried states s."""
-    i, f, g, o = sigmoid(z[0]), sigmoid(z[1]), tanh(z[2]), sigmoid(z[3])
-    c = f * s[0] + i * g
-    return o * tanh(c), (i, f, g, o, c)
+    saved = begin(z, h, s)
+    return finish(saved, h)[0], saved
 
 
 @linked

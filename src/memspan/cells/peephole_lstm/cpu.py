@@ -17,16 +17,31 @@ FROM_X = 4  # slots[-4:] take the input product
 SAVED = ("i", "f", "g", "o", "c")
 CARRIED = (4,)  # saved parts that are states beside h: c
 DIRECT = False  # whether h' depends on h beside the product
+MADE = (3,)  # saved parts that ``finish`` makes
 OWN = {"peephole": 3}  # parameters that are neither weights nor biases, and their vectors a unit
+
+
+@linked
+def begin(z, h, s, own):
+    """Return what backward needs, from z, h, the carried states s and the peepholes; o before its sigmoid."""
+    i, f, g = sigmoid(z[0] + own[0] * s[0]), sigmoid(z[1] + own[1] * s[0]), tanh(z[2])
+    c = f * s[0] + i * g
+    return i, f, g, z[3] + own[2] * c, c
+
+
+@linked
+def finish(saved, h):
+    """Return h' and o, from what ``begin`` saved."""
+    o = sigmoid(saved[3])
+    return o * tanh(saved[4]), (o,)
 
 
 @linked
 def forward(z, h, s, own):
     """Return h' and what backward needs, from the products z, h, the carried states s and the peepholes."""
-    i, f, g = sigmoid(z[0] + own[0] * s[0]), sigmoid(z[1] + own[1] * s[0]), tanh(z[2])
-    c = f * s[0] + i * g
-    o = sigmoid(z[3] + own[2] * c)
-    return o * tanh(c), (i, f, g, o, c)
+    i, f, g, o, c = begin(z, h, s, own)
+    value, made = finish((i, f, g, o, c), h)
+    return value, (i, f, g, made[0], c)
 
 
 @linked

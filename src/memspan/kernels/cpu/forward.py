@@ -145,7 +145,7 @@ def enter_step(j, n, t, h):
 
 @linked
 def forward_step(j, n, h, new, past, record, zero):
-    """One step of n rows: the product of a register tile, then at once its pointwise part.
+    """One step of n rows: the product of a register tile, then at once its pointwise part or its beginning.
 
     Args:
         zero: whether h is zero, so that its product need not be computed.
@@ -163,6 +163,7 @@ def forward_step(j, n, h, new, past, record, zero):
             i, k = r * lh + at, r * lr + saved
             pointwise_forward(j, m, at, j.z, h + i, new + i, past + k, record + k, j.open + r * j.lk)
             r += m
+        pointwise_finish(j, n, h + at, new + at, record + saved)
 
 
 @linked

@@ -47,7 +47,10 @@ def backward_text(spec: Spec) -> str:
 
 def header(spec: Spec, jobs: str, tiles: str, where: str, walks: tuple[str, ...]) -> str:
     """Return the imports and constants of a module, with the register tiles it takes and from where."""
-    cell = ", ".join(f"{getattr(spec, walk)} as cell_{walk}" for walk in walks)
+    names = {walk: getattr(spec, walk) for walk in walks}
+    if spec.twice and "forward" in walks:
+        names |= {"begin": "begin", "finish": "finish"}
+    cell = ", ".join(f"{name} as cell_{walk}" for walk, name in names.items())
     return f'''"""CPU kernel of {spec.variant}, generated; do not edit."""
 
 import numba as nb
@@ -140,8 +143,31 @@ def pointwise_forward(j, rows, first, z, h, new, past, record, opening):
             at = record + r * lr + q * SAVED * VB
             row, unit = r * lh + q * VB, first + q * VB
             before, carried = vload(h + row), {_loads("old", spec.places)}
-            value, saved = cell_forward({_loads("p", slots)}, before, carried{_own(spec)})
-{lines(12, _stores(spec) + _RECORD_AHEAD)}"""
+            {_begun(spec)}({_loads("p", slots)}, before, carried{_own(spec)})
+{lines(12, _stores(spec) + _RECORD_AHEAD)}
+
+@linked
+def pointwise_finish(j, rows, h, new, record):
+{lines(4, _finished(spec))}"""
+
+
+def _begun(spec: Spec) -> str:
+    return "saved = cell_begin" if spec.twice else "value, saved = cell_forward"
+
+
+def _finished(spec: Spec) -> list[str]:
+    """Walk the rows of a panel once more, for what waits for what was begun."""
+    if not spec.twice:
+        return ["pass"]
+    return [
+        "lh, lr = j.lh, j.lr",
+        "for r in range(rows):",
+        "    for q in range(BLOCKS):",
+        "        at, row = record + r * lr + q * SAVED * VB, r * lh + q * VB",
+        f"        value, made = cell_finish({_loads('at', range(spec.saved))}, vload(h + row))",
+        "        vstore(new + row, value)",
+        *(f"        vstore(at + {part} * VB, made[{i}])" for i, part in enumerate(spec.made or ())),
+    ]
 
 
 _RECORD_AHEAD = [  # the record of the next tile, which the product meanwhile gives memory time to bring
@@ -152,6 +178,8 @@ _RECORD_AHEAD = [  # the record of the next tile, which the product meanwhile gi
 
 def _stores(spec: Spec) -> list[str]:
     """Write the new h and the record; under a gate the states are blends of old and new."""
+    if spec.twice:
+        return _record(spec.saved)
     if not spec.gated:
         return ["vstore(new + row, value)", *_record(spec.saved)]
     blends = [

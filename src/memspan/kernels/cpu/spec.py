@@ -45,6 +45,15 @@ class Spec:
     lanes: int
     gated: bool = False
     again: bool = False
+    made: tuple[int, ...] | None = None
+
+    @property
+    def twice(self) -> bool:
+        """Whether forward walks the rows of a panel twice, beginning and finishing them.
+
+        Where one long operation waits for another, too few rows fit into what a processor looks ahead.
+        """
+        return self.made is not None and not self.gated
 
     @property
     def record(self) -> int:
@@ -115,6 +124,7 @@ def spec_for(cell: Any, lanes: int) -> Spec:
         own=sum(getattr(module, "OWN", {}).values()),
         lanes=lanes,
         again=hasattr(module, "again"),
+        made=getattr(module, "MADE", None),
     )
 
 

@@ -29,4 +29,5 @@ product_set_rows: Any  # C = A · panel
 product_add_rows: Any  # C += A · panel
 gradient_rows: Any  # C += Aᵀ · B over the rows of several steps
 pointwise_forward: Any  # z, h and states → new h, record
+pointwise_finish: Any  # h and record → new h and what the record still lacks; nothing for most cells
 pointwise_backward: Any  # gradients of new h and states → dz, those of h and states
