@@ -88,6 +88,14 @@ def test_the_page_and_its_figures(tmp_path, rows):
     assert str(tmp_path) not in text
 
 
+def test_what_older_findings_lack_is_left_out(tmp_path, rows):
+    lacking = {"pack": {"gflops", "ceiling_fraction"}, "study": {"ratio_low", "ratio_high"}}
+    older = {name: {k: v for k, v in OTHERS[name].items() if k not in gone} for name, gone in lacking.items()}
+    text = write_page(Findings(rows=rows[:1], others=older), tmp_path).read_text(encoding="utf-8")
+    assert "**5.00×**. Extrapolated" in text
+    assert "5.5×.\n" in text
+
+
 def test_the_same_rows_give_the_same_bytes(tmp_path, rows):
     for folder in (tmp_path / "a", tmp_path / "b"):
         folder.mkdir()

@@ -115,9 +115,15 @@ def _pack(it: Mapping[str, Any]) -> str:
         f"A pack of {it['replicas']} LSTMs at the centre, one update with data, read-out, clipping and "
         f"RMSProp, {it['threads']} threads: {it['ours_ms']} ms, {it['replicas']} `nn.LSTM` one after the "
         f"other {it['peer_ms']} ms, **{it['ratio']}×**; with memory as it comes {it['fresh_ms']} ms, "
-        f"{it['fresh_ratio']}×. Ours with everything in it: {it['gflops']:.0f} GFLOP/s, "
-        f"{100 * it['ceiling_fraction']:.0f}% of the ceiling."
+        f"{it['fresh_ratio']}×.{_share(it)}"
     )
+
+
+def _share(it: Mapping[str, Any]) -> str:
+    if it.get("gflops") is None:
+        return ""
+    share = f"{100 * it['ceiling_fraction']:.0f}% of the ceiling"
+    return f" Ours with everything in it: {it['gflops']:.0f} GFLOP/s, {share}."
 
 
 def _avx2(it: Mapping[str, Any]) -> str:
@@ -156,7 +162,7 @@ def _study(it: Mapping[str, Any]) -> str:
 
 
 def _interval(it: Mapping[str, Any]) -> str:
-    if it["ratio_low"] is None:
+    if it.get("ratio_low") is None:
         return ""
     return f" (95% interval of the turns' median {it['ratio_low']:.2f} to {it['ratio_high']:.2f})"
 
