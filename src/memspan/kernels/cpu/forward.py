@@ -105,11 +105,11 @@ def restore_border(j, border):
 
 
 @linked
-def store_border(j, slot, border):
-    """Keep the state in a slot for the recomputation of the chunk that starts there."""
+def store_border(j, border):
+    """Keep the state in the first slots for the recomputation of the chunk that starts there."""
     rows = j.rows
-    copy_floats(border, j.h + slot * rows * j.lh, rows * j.lh // 4)
-    copy_floats(border + rows * j.lh, j.record + slot * rows * j.lr, rows * j.lr // 4)
+    copy_floats(border, j.h, rows * j.lh // 4)
+    copy_floats(border + rows * j.lh, j.record, rows * j.lr // 4)
 
 
 @linked
@@ -226,7 +226,7 @@ def forward_unit(j):
     while True:
         t1 = min(t0 + j.chunk, end)
         if j.border and not j.again:
-            store_border(j, 0, j.border + t0 // j.chunk * size)
+            store_border(j, j.border + t0 // j.chunk * size)
         forward_chunk(j, t0, t1)
         if j.last:
             write_last(j, t0, t1)

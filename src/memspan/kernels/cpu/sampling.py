@@ -31,6 +31,7 @@ from memspan.simd import (
     vload,
     vset,
     vstore,
+    vsum,
 )
 
 _VEC, _I32 = ir.VectorType(ir.FloatType(), LANES), ir.IntType(32)
@@ -61,28 +62,19 @@ def larger(typing: Any, a: Any, b: Any) -> Any:
     return VECTOR(VECTOR, VECTOR), lambda c, builder, s, args: _larger(builder, *args)
 
 
-def _folded(combine: Any) -> Any:
-    """Return an intrinsic that combines the lanes of a vector, halves with halves."""
+@intrinsic
+def largest_lane(typing: Any, x: Any) -> Any:
+    """Return the largest float of a vector; NaN where one is NaN."""
 
-    @intrinsic
-    def fold(typing: Any, x: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            value, width = args[0], LANES
-            undefined = ir.Constant(_VEC, ir.Undefined)
-            while width > 1:
-                width //= 2
-                places = [k + width if k < width else k for k in range(LANES)]
-                mask = ir.Constant(ir.VectorType(_I32, LANES), places)
-                value = combine(builder, value, builder.shuffle_vector(value, undefined, mask))
-            return builder.extract_element(value, ir.Constant(_I32, 0))
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value, width = args[0], LANES
+        while width > 1:
+            width //= 2
+            turned = ir.Constant(ir.VectorType(_I32, LANES), [(k + width) % LANES for k in range(LANES)])
+            value = _larger(builder, value, builder.shuffle_vector(value, value, turned))
+        return builder.extract_element(value, ir.Constant(_I32, 0))
 
-        return types.float32(VECTOR), generate
-
-    return fold
-
-
-horizontal_sum = _folded(lambda b, x, y: b.fadd(x, y))
-horizontal_max = _folded(_larger)
+    return types.float32(VECTOR), generate
 
 
 @intrinsic
@@ -125,7 +117,7 @@ def largest(energies, padded):
     top = vload(energies)
     for k in range(VECTOR_BYTES, 4 * padded, VECTOR_BYTES):
         top = larger(vload(energies + k), top)
-    return horizontal_max(top)
+    return largest_lane(top)
 
 
 @linked
@@ -145,7 +137,7 @@ def kept(weights, padded, bound, counting):
     for k in range(0, 4 * padded, VECTOR_BYTES):
         weight = vload(weights + k)
         total = total + where_at_least(weight, limit, one if counting else weight)
-    return horizontal_sum(total)
+    return vsum(total)
 
 
 @linked
