@@ -13,6 +13,7 @@ differ between hosts of different vector length.
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numba as nb
@@ -163,25 +164,33 @@ def vset(typing: Context, value: Any) -> Any:
     return VECTOR(types.float32), lambda c, b, s, a: _spread(b, _VEC, a[0])
 
 
-def _summing(vector: VectorType, number: types.Float) -> Any:
-    """Return an intrinsic that sums a vector's numbers, halves added first."""
+def folding(combine: Callable[[Any, Any, Any], Any], vector: VectorType, number: types.Float) -> Any:
+    """Return an intrinsic that makes one number of a vector's, halves combined with halves.
+
+    Args:
+        combine: writes the instructions that combine two vectors lane by lane: (builder, a, b) → vector.
+    """
 
     @intrinsic
-    def total(typing: Context, x: Any) -> Any:
+    def fold(typing: Context, x: Any) -> Any:
         def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
-            total, width = args[0], LANES
+            value, width = args[0], LANES
             while width > 1:
                 width //= 2
                 turned = ir.Constant(_IVEC, [(lane + width) % LANES for lane in range(LANES)])
-                total = builder.fadd(total, builder.shuffle_vector(total, total, turned))
-            return builder.extract_element(total, ir.Constant(_I32, 0))
+                value = combine(builder, value, builder.shuffle_vector(value, value, turned))
+            return builder.extract_element(value, ir.Constant(_I32, 0))
 
         return number(vector), generate
 
-    return total
+    return fold
 
 
-vsum, dvsum = _summing(VECTOR, types.float32), _summing(DOUBLES, types.float64)
+def _sum(builder: Any, a: Any, b: Any) -> Any:
+    return builder.fadd(a, b)
+
+
+vsum, dvsum = folding(_sum, VECTOR, types.float32), folding(_sum, DOUBLES, types.float64)
 
 
 @intrinsic

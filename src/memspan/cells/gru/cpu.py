@@ -36,14 +36,6 @@ def finish(saved, h):
 
 
 @linked
-def forward(z, h, s):
-    """Return h' and what backward needs, from the products z and h."""
-    hn, r, u, n = begin(z, h, s)
-    value, made = finish((hn, r, u, n), h)
-    return value, (hn, r, u, made[0])
-
-
-@linked
 def again(saved, h, s):
     """Return h' once more, from what forward saved."""
     return saved[3] + saved[2] * (h - saved[3]), ()

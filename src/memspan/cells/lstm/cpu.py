@@ -34,13 +34,6 @@ def finish(saved, h):
 
 
 @linked
-def forward(z, h, s):
-    """Return h' and what backward needs, from the products z, h and the carried states s."""
-    saved = begin(z, h, s)
-    return finish(saved, h)[0], saved
-
-
-@linked
 def again(saved, h, s):
     """Return h' and the carried states once more, from the gates that forward saved."""
     c = saved[1] * s[0] + saved[0] * saved[2]

@@ -37,14 +37,6 @@ def finish(saved, h):
 
 
 @linked
-def forward(z, h, s, own):
-    """Return h' and what backward needs, from the products z, h, the carried states s and the peepholes."""
-    i, f, g, o, c = begin(z, h, s, own)
-    value, made = finish((i, f, g, o, c), h)
-    return value, (i, f, g, made[0], c)
-
-
-@linked
 def again(saved, h, s):
     """Return h' and the carried states once more, from the gates that forward saved."""
     c = saved[1] * s[0] + saved[0] * saved[2]

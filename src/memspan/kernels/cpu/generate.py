@@ -47,9 +47,9 @@ def backward_text(spec: Spec) -> str:
 
 def header(spec: Spec, jobs: str, tiles: str, where: str, walks: tuple[str, ...]) -> str:
     """Return the imports and constants of a module, with the register tiles it takes and from where."""
-    names = {walk: getattr(spec, walk) for walk in walks}
-    if spec.twice and "forward" in walks:
-        names |= {"begin": "begin", "finish": "finish"}
+    halves = spec.made is not None and "forward" in walks
+    names = {walk: getattr(spec, walk) for walk in walks if not (halves and walk == "forward")}
+    names |= {"begin": "begin", "finish": "finish"} if halves else {}
     cell = ", ".join(f"{name} as cell_{walk}" for walk, name in names.items())
     return f'''"""CPU kernel of {spec.variant}, generated; do not edit."""
 
@@ -68,7 +68,22 @@ GATE = {spec.gate}
 SAVED, CARRIED, STATES = {spec.record}, {spec.places or (0,)}, {1 + len(spec.carried)}
 DIRECT, OWN, GATED = {spec.direct or spec.gated}, {spec.own}, {spec.gated}
 VB = VECTOR_BYTES
-LOG_HEAD = 64'''
+LOG_HEAD = 64{_joined(spec) if halves else ""}'''
+
+
+def _joined(spec: Spec) -> str:
+    """A cell's forward, where the cell gives it in two halves."""
+    made = list(spec.made or ())
+    parts = (f"made[{made.index(k)}], " if k in made else f"saved[{k}], " for k in range(spec.saved))
+    own = ", own" if spec.own else ""
+    return f"""
+
+
+@linked
+def cell_forward(z, h, s{own}):
+    saved = cell_begin(z, h, s{own})
+    value, made = cell_finish(saved, h)
+    return value, ({"".join(parts)})"""
 
 
 def _gate_imports(spec: Spec) -> str:

@@ -25,6 +25,7 @@ from memspan.simd import (
     F,
     exp,
     fload,
+    folding,
     fstore,
     iload,
     istore,
@@ -62,19 +63,7 @@ def larger(typing: Any, a: Any, b: Any) -> Any:
     return VECTOR(VECTOR, VECTOR), lambda c, builder, s, args: _larger(builder, *args)
 
 
-@intrinsic
-def largest_lane(typing: Any, x: Any) -> Any:
-    """Return the largest float of a vector; NaN where one is NaN."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value, width = args[0], LANES
-        while width > 1:
-            width //= 2
-            turned = ir.Constant(ir.VectorType(_I32, LANES), [(k + width) % LANES for k in range(LANES)])
-            value = _larger(builder, value, builder.shuffle_vector(value, value, turned))
-        return builder.extract_element(value, ir.Constant(_I32, 0))
-
-    return types.float32(VECTOR), generate
+largest_lane = folding(_larger, VECTOR, types.float32)
 
 
 @intrinsic
