@@ -6,6 +6,7 @@ import pytest
 from ledger_stories import assert_consistent, page, state, story, train
 
 from memspan.errors import LedgerError
+from memspan.ledger import Ledger
 from memspan.ledger.events import Checkpoint, Finished, Started
 
 
@@ -66,6 +67,44 @@ def test_a_staged_state_that_nobody_fetched_is_removed_in_the_end(ledger):
     for event in story(run_id):
         ledger.append(event)
     assert files(ledger) == [f"{run_id}.final.safetensors"]
+
+
+def test_a_worker_may_be_ahead_of_its_events(ledger):
+    """A small pack is done before the driver has read that it began."""
+    run_id = page().id
+    ledger.register([page()])
+    ledger.files.staging.mkdir(parents=True)
+    staged = [ledger.files.stage(e) if isinstance(e, Checkpoint | Finished) else e for e in story(run_id)]
+    assert all(ledger.append(event) for event in staged)
+    assert ledger.final_state(run_id) == state(run_id, 100)
+    assert files(ledger) == [f"{run_id}.final.safetensors"]
+
+
+def test_two_workers_at_one_run_stage_two_files(ledger):
+    """A machine given up for lost may still train; what it says comes too late and leaves nothing."""
+    run_id = page().id
+    ledger.register([page()])
+    ledger.files.staging.mkdir(parents=True)
+    *before, end = story(run_id)
+    first, second = ledger.files.stage(end), ledger.files.stage(dataclasses.replace(end, state=b"other"))
+    assert first.state.path.read_bytes() == end.state
+    for event in before:
+        ledger.append(event)
+    assert ledger.append(first)
+    late = ledger.files.stage(end)
+    assert not ledger.append(second)
+    assert not ledger.append(late)
+    assert files(ledger) == [f"{run_id}.final.safetensors"]
+
+
+def test_what_is_staged_for_a_done_run_is_gone_when_the_ledger_is_opened_next(ledger):
+    run_id = page().id
+    train(ledger, page())
+    ledger.files.staging.mkdir(parents=True, exist_ok=True)
+    *_, end = story(run_id)
+    ledger.files.stage(end)
+    with Ledger.open(ledger.path) as again:
+        assert files(again) == [f"{run_id}.final.safetensors"]
 
 
 def test_a_worker_that_does_not_see_the_folder_is_told_so(ledger):

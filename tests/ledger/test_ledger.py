@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 from ledger_stories import FACTS, assert_consistent, page, pieces, state, story, train
@@ -227,13 +225,9 @@ def test_a_closed_ledger_says_so(path):
         ledger.select()
 
 
-def test_a_thousand_runs_are_selected_in_a_tenth_of_a_second(ledger):
+def test_a_thousand_runs_are_selected_by_a_handful_of_statements(ledger):
     ledger.register(page(seed=s, **{f"field_{i}": i for i in range(18)}) for s in range(1000))
-    best = min(_seconds(lambda: ledger.select(length=5)) for _ in range(3))
-    assert best < 0.1
-
-
-def _seconds(action):
-    began = time.perf_counter()
-    action()
-    return time.perf_counter() - began
+    asked = []
+    ledger._db.set_trace_callback(asked.append)
+    assert len(ledger.select(length=5)) == 1000
+    assert len(asked) <= 3

@@ -72,7 +72,7 @@ def test_killed_at_random_moments(tmp_path, kills, undisturbed):
     ids="+".join,
 )
 def test_stopped_by_signals(tmp_path, signals, undisturbed):
-    ledger, size = tmp_path / "ledger.sqlite", {"n": 2, "steps": 20_000}
+    ledger, size = tmp_path / "ledger.sqlite", {"n": 2, "steps": 60_000}
     process = start(command(tmp_path, **size))
     until(lambda: under_way(ledger), process)
     for name in signals:
@@ -186,6 +186,7 @@ def test_the_second_sweep_takes_over_when_the_first_is_killed(tmp_path, undistur
     ledger, size = tmp_path / "ledger.sqlite", {"n": 2, "steps": 60_000}
     first = start(command(tmp_path, **size), start_new_session=True)
     until(lambda: under_way(ledger), first)
+    os.killpg(first.pid, signal.SIGSTOP)  # it holds its runs, and cannot end before the second has come
     second = start(command(tmp_path, **size))
     second.stderr.readline()  # it says that it waits
     os.killpg(first.pid, signal.SIGKILL)

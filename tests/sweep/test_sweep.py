@@ -1,16 +1,17 @@
 """The driver: what is trained, in which packs, and what happens when a worker dies or somebody says stop."""
 
-import multiprocessing
+import functools
 import signal
 import time
 
 import numpy as np
 import pytest
-from sweep_stories import Inline, content, runs
+from sweep_stories import Inline, content, runs, work_until_killed
 
 from memspan.errors import ArgumentError
 from memspan.ledger import Ledger
 from memspan.ledger.events import Checkpoint, Finished, Started
+from memspan.sweep import local
 from memspan.sweep.engine import Crash
 from memspan.sweep.local import LocalEngine
 from memspan.sweep.plan import PackPlan
@@ -40,18 +41,12 @@ def test_a_mistake_found_in_a_worker_reaches_the_caller(tmp_path):
         sweep(runs(1), ledger, LocalEngine(workers=1, kernel="gpuu"))
 
 
-def test_a_worker_that_is_killed_is_replaced_and_its_pack_resumed(tmp_path, undisturbed):
-    wanted, seen = runs(10, steps=400), []
-
-    def kill_once(event):
-        seen.append(event)
-        whole_pack = sum(isinstance(e, Checkpoint) for e in seen) == 5
-        if whole_pack and isinstance(event, Checkpoint):
-            for worker in multiprocessing.active_children():
-                worker.kill()
-
+def test_a_worker_that_is_killed_is_replaced_and_its_pack_resumed(tmp_path, undisturbed, monkeypatch):
+    wanted, seen = runs(10), []
+    monkeypatch.setattr(local, "work", functools.partial(work_until_killed, tmp_path / "killed"))
     with Ledger.open(tmp_path / "l") as ledger:
-        sweep(wanted, ledger, LocalEngine(workers=1, checkpoint_every=0.05), kill_once)
+        sweep(wanted, ledger, LocalEngine(workers=1, checkpoint_every=0.0), seen.append)
+    assert (tmp_path / "killed").exists()
     assert content(tmp_path / "l") == undisturbed(wanted)
     begun = [event.step for event in seen if isinstance(event, Started)]
     assert begun[:10] == [0] * 10  # the replacement takes the second pack before the first is resumed

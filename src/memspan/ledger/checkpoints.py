@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,8 +90,8 @@ class CheckpointFolder:
     def stage(self, event: Checkpoint | Finished) -> Checkpoint | Finished:
         """Write an event's state where the ledger will find it, and return the event without the bytes.
 
-        For workers, which may not write to the ledger. The name tells run, step and kind, so that a state
-        which the ledger has not moved yet is replaced by nothing but itself.
+        For workers, which may not write to the ledger. No two files have one name: a machine given up for
+        lost may still be writing while another trains its runs again.
 
         Raises:
             LedgerError: this machine does not see the folder, or cannot write to it.
@@ -100,7 +101,8 @@ class CheckpointFolder:
                 f"folder {str(self.staging)!r} is not there on this machine; put the ledger's checkpoints "
                 "on a folder that every machine sees under the same path"
             )
-        path = self.staging / f"{event.run_id}.{event.step}.{type(event).__name__.lower()}"
+        kind = type(event).__name__.lower()
+        path = self.staging / f"{event.run_id}.{event.step}.{kind}.{uuid.uuid4().hex}"
         assert isinstance(event.state, bytes)
         write_whole(path, event.state)
         return dataclasses.replace(event, state=Staged(path, digest(event.state)))
@@ -133,10 +135,14 @@ class CheckpointFolder:
         os.replace(self.current(run_id), aside)
         return aside
 
-    def remove(self, run_id: str) -> None:
-        """Remove the checkpoint of a run that needs none any more."""
+    def remove_current(self, run_id: str) -> None:
+        """Remove a run's checkpoint; what its worker has staged meanwhile stays."""
         self.current(run_id).unlink(missing_ok=True)
         self.current(run_id).with_suffix(".safetensors.tmp").unlink(missing_ok=True)
+
+    def remove(self, run_id: str) -> None:
+        """Remove the checkpoint of a run that needs none any more, and whatever is staged for it."""
+        self.remove_current(run_id)
         if self.staging.is_dir():
             for left in self.staging.glob(f"{run_id}.*"):
                 left.unlink(missing_ok=True)
@@ -148,7 +154,8 @@ class CheckpointFolder:
         (self.path / f"{run_id}.damaged").unlink(missing_ok=True)
 
     def unfinished(self) -> list[str]:
-        """Return the ids of the runs that have a checkpoint."""
+        """Return the ids of the runs that have a checkpoint or something staged."""
         if not self.path.is_dir():
             return []
-        return [p.stem for p in self.path.glob("*.safetensors") if not p.stem.endswith(".final")]
+        kept = {p.stem for p in self.path.glob("*.safetensors") if not p.stem.endswith(".final")}
+        return sorted(kept | {p.name.partition(".")[0] for p in self.staging.glob("*.*")})

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from memspan.ledger import checkpoints, database, runs
 from memspan.ledger.checkpoints import CheckpointFolder
-from memspan.ledger.events import Checkpoint, Event, Finished, Started, Stopped
+from memspan.ledger.events import Checkpoint, Event, Finished, Staged, Started, Stopped
 from memspan.ledger.records import DONE, DamagedCheckpointWarning, Resume
 
 
@@ -40,10 +40,14 @@ class Writer:
             case Started():
                 return self._start(event)
             case Checkpoint():
-                return self._checkpoint(event)
+                stored = self._checkpoint(event)
             case Finished() | Stopped():
-                return self._close(event)
-        return False
+                stored = self._close(event)
+            case _:
+                return False
+        if not stored and isinstance(event, Checkpoint | Finished) and isinstance(event.state, Staged):
+            event.state.path.unlink(missing_ok=True)
+        return stored
 
     def resume(self, run_id: str) -> Resume | None:
         """Return where an unfinished run goes on; see ``Ledger.resume``."""
@@ -84,8 +88,8 @@ class Writer:
                 return False
             self._attempts[event.run_id] = runs.start(self._db, event)
             stale = not runs.announced(self._db, event.run_id)
-        if stale:
-            self._files.remove(event.run_id)
+        if stale:  # but the worker is ahead of its events: what is staged may be this attempt's
+            self._files.remove_current(event.run_id)
         return True
 
     def _checkpoint(self, event: Checkpoint) -> bool:
