@@ -35,10 +35,15 @@ def width(run: RunConfig) -> int:
     return coded + (recipe.time_input != "none")
 
 
+def stacked(arrays: Sequence[np.ndarray]) -> Tensor:
+    """Return arrays on a new first axis; a single one is not copied."""
+    return torch.from_numpy(arrays[0][None] if len(arrays) == 1 else np.stack(arrays))
+
+
 def as_inputs(batches: Sequence[Batch], task: Task, recipe: Recipe) -> Inputs:
     """Stack one batch a replica, in the recipe's code."""
     return Inputs(
-        torch.from_numpy(np.stack([_coded(batch, task, recipe) for batch in batches])),
+        stacked([_coded(batch, task, recipe) for batch in batches]),
         _times([batch.times for batch in batches]),
         _stacked([batch.lengths for batch in batches]),
         _stacked([batch.resets for batch in batches]),
@@ -82,4 +87,4 @@ def _times(times: list[np.ndarray | None]) -> Tensor | None:
 def _stacked(arrays: Sequence[np.ndarray | None]) -> Tensor | None:
     """Return (R, …), or None where there is nothing."""
     given = [array for array in arrays if array is not None]
-    return torch.from_numpy(np.stack(given)) if given else None
+    return stacked(given) if given else None

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from memspan.models.inputs import stacked
 from memspan.tasks.task import Task
 
 
@@ -18,10 +19,10 @@ def score_names(task: Task) -> tuple[str, ...]:
 
 def as_targets(targets: list[np.ndarray], task: Task) -> Tensor:
     """Stack one batch's targets a replica as (R, S, B, A)."""
-    stacked = torch.from_numpy(np.stack(targets))
+    made = stacked(targets)
     if task.due == 1:
-        stacked = stacked.unsqueeze(1)
-    return stacked if task.answers > 1 else stacked.unsqueeze(-1)
+        made = made.unsqueeze(1)
+    return made if task.answers > 1 else made.unsqueeze(-1)
 
 
 def loss_of(logits: Tensor, targets: Tensor, task: Task) -> Tensor:
