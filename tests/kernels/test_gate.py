@@ -11,7 +11,7 @@ from memspan.cells.time_gate.equations import TimeGate
 from memspan.cells.time_gate.initial import FirstEvent, LogUniform
 from memspan.errors import KernelRefusal
 from memspan.kernels import choose, unroll
-from memspan.kernels.cpu import engine, ops
+from memspan.kernels.cpu import call, engine, ops
 from tolerances import TOLERANCES
 
 GRU = ("gru", {"leak": 0.0})
@@ -80,9 +80,9 @@ def test_steps_of_a_stream_are_the_stream():
 def test_only_openings_are_kept():
     def saved(logit):
         cell, p, x, state = clocked(make(GRU, 1, 200, 16, 1, 32), 4.0, 0.0, logit)
-        given = (x, torch.stack(state), *ops.operands(cell, p))
+        given = (x, torch.stack(state), *call.operands(cell, p))
         times = torch.arange(200).double()
-        return ops.unroll_op(*given, times, None, None, ops.variant_of(cell, True), False, False, True, -1)[
+        return ops.unroll_op(*given, times, None, None, call.variant_of(cell, True), False, False, True, -1)[
             3
         ].numel()
 
@@ -96,7 +96,7 @@ def test_chunks_change_no_bit(monkeypatch):
     whole = run(case, "sparse", chunk=0, **given)
     for chunk in (1, 4, 100):
         assert same_bits(run(case, "sparse", chunk=chunk, **given), whole)
-    monkeypatch.setattr(engine, "KEEP_BYTES", 2000)  # decided by memory
+    monkeypatch.setattr("memspan.kernels.cpu.sparse.engine.KEEP_BYTES", 2000)  # decided by memory
     assert same_bits(run(case, "sparse", **given), whole)
 
 

@@ -7,17 +7,17 @@ from torch.func import grad, vmap
 
 from memspan.errors import KernelRefusal
 from memspan.kernels import unroll
-from memspan.kernels.cpu import ops
+from memspan.kernels.cpu import call, ops
 from tolerances import TOLERANCES
 
 
 def operands(case, sparse=False, **options):
     cell, p, x, state = case
-    given = (torch.stack(state), *ops.operands(cell, p))
+    given = (torch.stack(state), *call.operands(cell, p))
     floats = [t.clone().requires_grad_() if t is not None else None for t in given]
     x = x.clone().requires_grad_() if x.dtype.is_floating_point else x
     fixed = (cell.clock(None, x.shape[1], x.device), options.get("lengths"), options.get("resets"))
-    return x, *floats, *fixed, ops.variant_of(cell, sparse)
+    return x, *floats, *fixed, call.variant_of(cell, sparse)
 
 
 @pytest.mark.parametrize("symbols", [False, True], ids=["floats", "symbols"])
@@ -34,7 +34,7 @@ def test_opcheck(variant, symbols):
     with torch.no_grad():
         args = operands(case, sparse)
         *_, saved = ops.unroll_op(*args, True, False, True, -1)
-        wants = [t is not None and t.dtype.is_floating_point for t in args[: len(ops.GRADIENTS)]]
+        wants = [t is not None and t.dtype.is_floating_point for t in args[: len(call.GRADIENTS)]]
         above = (torch.ones(1, 3, 2, 4), torch.ones_like(args[1]), None, saved)
         backward = (*above, *args, -1, wants)
     torch.library.opcheck(ops.unroll_backward_op, backward, test_utils=("test_schema", "test_faketensor"))

@@ -6,7 +6,7 @@ from kernel_cases import VARIANTS, fused, make, params
 
 from memspan.errors import KernelRefusal
 from memspan.kernels import trial, unroll
-from memspan.kernels.cpu import ops
+from memspan.kernels.cpu import call
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_trial_is_held_once_and_noted_beside_the_code(untried, monkeypatch):
     assert unroll(cell, p, x, state).kernel == "cpu"
 
 
-SOUND = ops._walk_forward
+SOUND = call.walk_forward
 
 
 def one_unit_wrong(*given):
@@ -44,7 +44,7 @@ def one_unit_wrong(*given):
 
 
 def test_a_wrong_kernel_is_refused_and_auto_takes_the_reference(untried, monkeypatch):
-    monkeypatch.setattr(ops, "_walk_forward", one_unit_wrong)
+    monkeypatch.setattr(call, "walk_forward", one_unit_wrong)
     cell, p, x, state = make(("lstm", {}))
     made = unroll(cell, p, x, state)
     assert made.kernel == "reference"

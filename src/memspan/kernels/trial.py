@@ -19,7 +19,8 @@ from torch.autograd import grad
 
 from memspan.cells.cell import Cell, Parameters
 from memspan.cells.time_gate.equations import TimeGate
-from memspan.kernels.cpu import cache, ops, sparse_engine, threads
+from memspan.kernels.cpu import cache, call, ops, threads
+from memspan.kernels.cpu.sparse import engine as sparse_engine
 from memspan.kernels.cpu.spec import spec_for
 from memspan.kernels.reference import unroll_reference
 from memspan.simd import LANES
@@ -97,7 +98,7 @@ def error(cell: Cell, shape: tuple[int, int, int, int, int, bool], sparse: bool)
     """Return the largest error on one problem: of outputs, states and gradients, over each one's largest."""
     R, T, B, D, H, symbols = shape
     inner = cell.cell if isinstance(cell, TimeGate) else cell
-    small = ops.cell_of(ops.variant_of(inner), D, H, 2)
+    small = call.cell_of(call.variant_of(inner), D, H, 2)
     if isinstance(cell, TimeGate):
         small = TimeGate(small, cell.leak)
     draw = torch.Generator().manual_seed(0)
@@ -139,8 +140,8 @@ def _numbers(
         made = [outputs, torch.stack(last)]
     else:
         every, _, parts = ops.call_unroll(
-            x, torch.stack(state), *ops.operands(cell, p), times, lengths, None,
-            ops.variant_of(cell, sparse), True, False, True, -1,
+            x, torch.stack(state), *call.operands(cell, p), times, lengths, None,
+            call.variant_of(cell, sparse), True, False, True, -1,
         )  # fmt: skip
         made = [every, torch.stack(parts)]
     weights = torch.Generator().manual_seed(1)

@@ -247,11 +247,11 @@ def record(
     times, lengths, choice = _settled(cell, p, x, state, times, lengths, resets, kernel)
     if choice.kernel == "reference":
         return None
-    from memspan.kernels.cpu import ops
+    from memspan.kernels.cpu import call
 
     with torch.no_grad():
         given = (*_operands(cell, p, x, state, times), lengths, resets)
-        every, parts, back = ops.record(cell, given, choice.kernel == "sparse", outputs == "all")
+        every, parts, back = call.record(cell, given, choice.kernel == "sparse", outputs == "all")
     return Recorded(parts[0] if every is None else every, parts, back)
 
 
@@ -298,14 +298,14 @@ def _through_cpu(
     choice: Choice,
 ) -> Unrolled:  # fmt: skip
     """Call the custom operator and name what it returns."""
-    from memspan.kernels.cpu import ops
+    from memspan.kernels.cpu import call, ops
 
     keep = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *(state or ()), *p.values()))
     want_all = outputs == "all" or return_states
     carried = return_states and len(cell.states) > 1
     every, others, parts = ops.call_unroll(
         *_operands(cell, p, x, state, times),
-        lengths, resets, ops.variant_of(cell, choice.kernel == "sparse"), want_all, carried, keep,
+        lengths, resets, call.variant_of(cell, choice.kernel == "sparse"), want_all, carried, keep,
         -1 if chunk is None else chunk,
     )  # fmt: skip
     states = None
@@ -318,10 +318,10 @@ def _operands(
     cell: Cell, p: Parameters, x: Tensor, state: State | None, times: Tensor | None
 ) -> tuple[Tensor | None, ...]:
     """Return an operator's first tensors, up to the times."""
-    from memspan.kernels.cpu import ops
+    from memspan.kernels.cpu import call
 
     begun = None if state is None else torch.stack(state)
-    return x, begun, *ops.operands(cell, p), times if isinstance(cell, TimeGate) else None
+    return x, begun, *call.operands(cell, p), times if isinstance(cell, TimeGate) else None
 
 
 def _check(

@@ -43,7 +43,7 @@ def source_files() -> list[Path]:
     return [
         package / "linked.py",
         package / "simd.py",
-        *sorted((package / "kernels" / "cpu").glob("*.py")),
+        *sorted((package / "kernels" / "cpu").rglob("*.py")),
         *sorted((package / "cells").glob("*/cpu.py")),
     ]
 

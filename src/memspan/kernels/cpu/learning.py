@@ -19,6 +19,7 @@ from memspan.errors import ShapeError
 from memspan.kernels.cpu import cache, engine, jobs, memory, threads
 from memspan.kernels.cpu.generate import dispatch, gradient_rows, gradient_vectors, instances, template
 from memspan.kernels.cpu.learning_jobs import CALLED, READ_OUT, UPDATE
+from memspan.kernels.cpu.plan import LEAST_ROWS, tile_rows
 from memspan.kernels.cpu.spec import LAYOUT, round_up
 
 RULES = ("rmsprop", "adam", "sgd")
@@ -178,7 +179,7 @@ class ReadOut:
     def _lay_out(self, S: int, B: int, wanted: int) -> None:
         """Make the jobs for batches of a shape, and what they write into."""
         R, C, H = self.R, self.C, self.H
-        rows = S * engine.tile_rows(B, engine.LEAST_ROWS)
+        rows = S * tile_rows(B, LEAST_ROWS)
         tiles = -(-S * B // rows)
         unit = np.arange(R * tiles)
         replica, tile = np.divmod(unit, tiles)
@@ -187,12 +188,12 @@ class ReadOut:
         self.gathers = threads.share_whole(R, tiles, wanted)
         width = 2 * simd.LANES
         wide, K8, units = round_up(C, width), round_up(C, 8), round_up(H, width)
-        of_thread, each_thread = engine.offsets({
+        of_thread, each_thread = memory.offsets({
             "modes": 16, "panels": wide * H, "panels_back": K8 * units, "start": wide, "starts": 2 * BLOCK,
             "z": 8 * width, "h": BLOCK * (units + 16), "dz": BLOCK * (wide + 16), "dh": BLOCK * (units + 16),
             "chances": round_up(max(1, self.classes), simd.LANES), "count": 2,
         })  # fmt: skip
-        of_unit, each_unit = engine.offsets({"dw": K8 * (units + 16), "db": C, "sums": 4})
+        of_unit, each_unit = memory.offsets({"dw": K8 * (units + 16), "db": C, "sums": 4})
         self.scratch = memory.Block(len(self.shares) * each_thread + len(unit) * each_unit)
         if engine.poison:
             self.scratch.floats.fill(np.nan)

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from memspan.kernels.cpu.spec import round_up
+
 LINE = 64  # bytes of a cache line; a vector that straddles two costs twice
 SMALL = 2**16  # bytes below which torch's own allocator is as good
 SHELF = 2**30  # bytes kept for later at most
@@ -35,6 +37,15 @@ class Block:
         skip = -whole.ctypes.data % LINE // 4
         self.floats = whole[skip : skip + (rounded - LINE) // 4]
         self.address, self.nbytes = self.floats.ctypes.data, self.floats.nbytes
+
+
+def offsets(sizes: dict[str, int]) -> tuple[dict[str, int], int]:
+    """Return where every part lies, one after the other on cache lines, and the bytes in all."""
+    places, offset = {}, 0
+    for name, size in sizes.items():
+        places[name] = 4 * offset
+        offset += round_up(size, 16) + 16
+    return places, 4 * offset
 
 
 _shelf: collections.deque[Block] = collections.deque()

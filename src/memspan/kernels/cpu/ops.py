@@ -2,167 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch._C import _are_functorch_transforms_active
 from torch.nn import Parameter
 
-from memspan import simd
-from memspan.cells import CELLS
-from memspan.cells.cell import Cell, Parameters
-from memspan.cells.time_gate.equations import CLOCKS, TimeGate
-from memspan.kernels.cpu import engine, sparse_engine
-from memspan.kernels.cpu.spec import Spec, spec_for, under_gate
-from memspan.kernels.reference import check_values, unroll_reference
+from memspan.kernels.cpu import call
+from memspan.kernels.cpu.call import GRADIENTS, SPARSE, TENSORS, cell_of, parameters, plan_of
+from memspan.kernels.cpu.folding import AXES, fold, fold_call, unfold
+from memspan.kernels.cpu.plan import Plan
+from memspan.kernels.cpu.recipe import Above
+from memspan.kernels.reference import unroll_reference
 
-GRADIENTS = ("x", "state", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "own", "clocks")
-TENSORS = (*GRADIENTS, "times", "lengths", "resets")
 COUNT = len(TENSORS)
 KEEP = COUNT + 3  # the place of ``keep`` among an operator's arguments
-SPARSE = "/sparse"
-AXES = (0, 1, *[0] * (COUNT - 2))  # where every tensor has its replicas
-
-
-def variant_of(cell: Cell, sparse: bool = False) -> str:
-    """Return the name under which an operator finds the cell's equations again, and which kernel is meant."""
-    if sparse:
-        return variant_of(cell) + SPARSE
-    if isinstance(cell, TimeGate):
-        return f"{variant_of(cell.cell)}@{cell.leak!r}"
-    return f"{cell.name}:{getattr(cell, 'nonlinearity', '')}"
-
-
-def cell_of(variant: str, D: int, H: int, biases: int) -> Cell:
-    """Return the cell of a variant."""
-    inner, gated, leak = variant.removesuffix(SPARSE).partition("@")
-    name, nonlinearity = inner.split(":")
-    extra = {"nonlinearity": nonlinearity} if nonlinearity else {}
-    cell: Cell = CELLS.resolve(name)(D, H, biases=biases, **extra)
-    return TimeGate(cell, float(leak)) if gated else cell
-
-
-def own_shapes(cell: Cell) -> dict[str, int]:
-    """Return name → size of the parameters that are neither weights nor biases nor clocks."""
-    inner = cell.cell if isinstance(cell, TimeGate) else cell
-    shapes = inner.parameter_shapes().items()
-    return {name: shape[0] for name, shape in shapes if not name.startswith(("weight_", "bias_"))}
-
-
-def operands(cell: Cell, p: Parameters) -> tuple[Tensor | None, ...]:
-    """Return what an operator takes of a cell's parameters: weights, biases, its own in one row, clocks."""
-    own = list(own_shapes(cell))
-    return (
-        p["weight_ih"], p["weight_hh"], p.get("bias_ih"), p.get("bias_hh"),
-        torch.cat([p[name] for name in own], -1) if own else None,
-        torch.stack([p[name] for name in CLOCKS], -2) if isinstance(cell, TimeGate) else None,
-    )  # fmt: skip
-
-
-def parameters(cell: Cell, given: Sequence[Tensor | None]) -> Parameters:
-    """Return the parameters of ``operands`` by name again."""
-    *weights, own, clocks = given
-    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    p = {name: value for name, value in zip(names, weights, strict=True) if value is not None}
-    if own is not None:
-        p |= dict(zip(own_shapes(cell), own.split(list(own_shapes(cell).values()), -1), strict=True))
-    if clocks is not None:
-        p |= dict(zip(CLOCKS, clocks.unbind(-2), strict=True))
-    return p
-
-
-_SPECS: dict[tuple[str, bool], Spec] = {}
-
-
-def _spec(plain: str, gated: bool) -> Spec:
-    if (plain, gated) not in _SPECS:
-        spec = spec_for(cell_of(plain, 1, 1, 0), simd.LANES)
-        _SPECS[plain, gated] = under_gate(spec) if gated else spec
-    return _SPECS[plain, gated]
-
-
-def plan_of(given: Sequence[Any], variant: str, keep: bool = True, chunk: int = -1) -> engine.Plan:
-    """Return the sizes of a call with these tensors, those of ``TENSORS``; see ``_make_plan``."""
-    x, weight_ih, weight_hh = given[0], given[2], given[3]
-    times, lengths, resets = given[8:]
-    R, T, B, *size = x.shape
-    D, V = (size[0], 0) if size else (0, weight_ih.shape[-1])
-    facts = (R, T, B, D, weight_hh.shape[-1], V)
-    make = _cached_plan if all(type(size) is int for size in facts) else _make_plan
-    ragged, row_times = lengths is not None, times is not None and times.dim() > 1
-    return make(variant, facts, keep, chunk, resets is not None, ragged, row_times)
-
-
-def _make_plan(
-    variant: str, facts: tuple[int, int, int, int, int, int], keep: bool, chunk: int,
-    resets: bool, ragged: bool, row_times: bool,
-) -> engine.Plan:  # fmt: skip
-    """Return the plan of a shape; a chunk below 0 is decided by memory."""
-    plan = engine.Plan(
-        _spec(variant.partition("@")[0], "@" in variant), *facts, keep, 0, resets, ragged, row_times
-    )
-    if variant.endswith(SPARSE):  # how much there is to keep is known only once the clocks were asked
-        return dataclasses.replace(plan, chunked=chunk if keep else 0, least=plan.spec.lanes)
-    steps = 0 if not keep else engine.auto_chunk(plan) if chunk < 0 else chunk
-    return dataclasses.replace(plan, chunked=engine.round_up(steps, plan.ring)) if steps else plan
-
-
-_cached_plan = functools.lru_cache(maxsize=512)(_make_plan)
-
-
-Operands = tuple[Any, ...]  # the tensors of ``TENSORS``
-
-
-def _walk_forward(
-    tensors: Operands, variant: str, outputs: bool, states: bool, keep: bool, chunk: int
-) -> engine.Forward:
-    """Unroll a cell; return outputs, last states, carried states, and what backward needs, or None each."""
-    plan = plan_of(tensors, variant, keep, chunk)
-    run = sparse_engine.run_forward if variant.endswith(SPARSE) else engine.run_forward
-    return run(plan, _given(tensors, variant), outputs, states)
-
-
-def _walk_backward(
-    above: engine.Above, saved: Tensor, tensors: Operands, variant: str, chunk: int, wants: Sequence[bool]
-) -> list[Tensor | None]:
-    """Return the gradients of ``GRADIENTS``; None where one is not wanted."""
-    plan, given = plan_of(tensors, variant, True, chunk), _given(tensors, variant)
-    want = dict(zip(GRADIENTS, wants, strict=True))
-    above = engine.Above(*[None if d is None else d.contiguous() for d in above])
-    run = sparse_engine.run_backward if variant.endswith(SPARSE) else engine.run_backward
-    grads = run(plan, given, saved, above, want)
-    if given.clocks is not None and want["clocks"]:
-        grads["clocks"] = _back_to_logarithms(given.clocks, grads["clocks"]).to(tensors[7].dtype)
-    return [grads[name] if want[name] else None for name in GRADIENTS]
-
-
-Back = Callable[[Tensor, bool], tuple[dict[str, Tensor], Tensor | None]]
-
-
-def record(
-    cell: Cell, given: Operands, sparse: bool, every: bool
-) -> tuple[Tensor | None, tuple[Tensor, ...], Back]:
-    """Return the outputs of every step or None, each last state, and what takes the gradients back.
-
-    The gradient that comes is that of every step's outputs or, without these, of the last h.
-    """
-    variant = variant_of(cell, sparse)
-    made, last, _, saved = _walk_forward(given, variant, every, False, True, -1)
-    assert saved is not None
-
-    def back(d_outputs: Tensor, x_too: bool) -> tuple[dict[str, Tensor], Tensor | None]:
-        d_all, d_last = (d_outputs, None) if every else (None, d_outputs)
-        above = engine.Above(d_all, d_last, None, None)
-        wants = x_too, False, *(t is not None for t in given[2 : len(GRADIENTS)])
-        dx, _, *grads = _walk_backward(above, saved, given, variant, -1, wants)
-        return dict(parameters(cell, grads)), dx
-
-    return made, last.unbind(0), back
 
 
 def _unroll(
@@ -171,11 +27,11 @@ def _unroll(
     lengths: Tensor | None, resets: Tensor | None,
     variant: str, outputs: bool, states: bool, keep: bool, chunk: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    """Unroll a cell as ``_walk_forward`` does; an empty tensor where it gives none."""
+    """Unroll a cell as ``call.walk_forward`` does; an empty tensor where it gives none."""
     tensors = (
         x, state, weight_ih, weight_hh, bias_ih, bias_hh, own, clocks, times, lengths, resets,
     )  # fmt: skip
-    every, last, others, saved = _walk_forward(tensors, variant, outputs, states, keep, chunk)
+    every, last, others, saved = call.walk_forward(tensors, variant, outputs, states, keep, chunk)
     return (
         weight_hh.new_empty(0) if every is None else every,
         last,
@@ -191,44 +47,14 @@ def _gradients(
     lengths: Tensor | None, resets: Tensor | None,
     variant: str, chunk: int, wants: list[bool],
 ) -> list[Tensor]:  # fmt: skip
-    """Return the gradients as ``_walk_backward`` does; an empty tensor where it gives none."""
+    """Return the gradients as ``call.walk_backward`` does; an empty tensor where it gives none."""
     tensors = (
         x, state, weight_ih, weight_hh, bias_ih, bias_hh, own, clocks, times, lengths, resets,
     )  # fmt: skip
     h, rest = (None, None) if d_last is None else (d_last[0], d_last[1:] if len(d_last) > 1 else None)
-    above = engine.Above(d_outputs, h, rest, d_states)
-    grads = _walk_backward(above, saved, tensors, variant, chunk, wants)
+    above = Above(d_outputs, h, rest, d_states)
+    grads = call.walk_backward(above, saved, tensors, variant, chunk, wants)
     return [weight_hh.new_empty(0) if grad is None else grad for grad in grads]
-
-
-def _given(tensors: Operands, variant: str) -> engine.Given:
-    """Return a call's tensors as the kernel reads them."""
-    made: list[Any] = [None if t is None else t.contiguous() for t in tensors]
-    given = engine.Given(*made)
-    if not given.x.dtype.is_floating_point:
-        given.x = given.x.to(torch.int64)
-    check_values(given.x, given.weight_ih.shape[-1], given.lengths)
-    if given.clocks is not None and given.times is not None:
-        leak = float(variant.removesuffix(SPARSE).partition("@")[2])
-        given.clocks = _clocks(given.clocks.double(), leak)
-        given.times = given.times.to(torch.float64)
-    return given
-
-
-def _clocks(clocks: Tensor, leak: float) -> Tensor:
-    """Return periods τ, shifts, open ratios, the leak and 1/τ (R, 5, H) of the clocks' parameters.
-
-    numpy's exp: torch's may go to a library that wakes threads of its own, and ours wait for them.
-    """
-    period = torch.from_numpy(np.exp(clocks[:, 0].detach().numpy()))
-    shift, ratio = clocks[:, 1], clocks[:, 2].sigmoid()
-    return torch.stack([period, shift, ratio, torch.full_like(shift, leak), 1 / period], 1)
-
-
-def _back_to_logarithms(clocks: Tensor, grads: Tensor) -> Tensor:
-    """Return the gradients of the clocks' parameters from those of periods, shifts and open ratios."""
-    period, ratio = clocks[:, 0], clocks[:, 2]
-    return grads * torch.stack([period, torch.ones_like(period), ratio * (1 - ratio)], 1)
 
 
 unroll_op = torch.library.custom_op("memspan::unroll", _unroll, mutates_args=(), device_types="cpu")
@@ -255,7 +81,7 @@ def _(  # type: ignore[no-untyped-def]
     )
 
 
-def _saved_size(plan: engine.Plan, variant: str) -> Any:
+def _saved_size(plan: Plan, variant: str) -> Any:
     """Return the floats a unit of work keeps; those of a sparse one follow from its clocks."""
     return torch.library.get_ctx().new_dynamic_size() if variant.endswith(SPARSE) else plan.saved_size
 
@@ -353,41 +179,10 @@ def _reference_gradients(
 unroll_backward_op.register_autograd(_backward_twice, setup_context=_setup_twice)
 
 
-def _fold(tensor: Any, dim: int | None, size: int, axis: int) -> Any:
-    """Return a tensor whose mapped dimension lies in its replica axis."""
-    if not isinstance(tensor, Tensor):
-        return tensor
-    if dim is None:
-        tensor = tensor.unsqueeze(axis).expand(*tensor.shape[:axis], size, *tensor.shape[axis:])
-    else:
-        tensor = tensor.movedim(dim, axis)
-    return tensor.flatten(axis, axis + 1)
-
-
-def _unfold(tensor: Tensor, size: int, axis: int) -> tuple[Tensor, int]:
-    """Return a result with the mapped dimension apart again, and where it is."""
-    if tensor.dim() <= axis:  # nothing was wanted: one empty tensor a member
-        return tensor.new_empty(size, 0), 0
-    return tensor.unflatten(axis, (size, tensor.shape[axis] // size)), axis
-
-
-def _fold_call(tensors: Sequence[Any], dims: Sequence[int | None], size: int) -> list[Any]:
-    """Fold the tensors of a call; times that all members and rows share stay as they are."""
-    folded = [_fold(t, d, size, axis) for t, d, axis in zip(tensors, dims, AXES, strict=True)]
-    times, dim = tensors[8], dims[8]
-    if times is None or (dim is None and times.dim() == 1):
-        folded[8] = times
-    elif times.dim() == 2:
-        R, T, B = folded[0].shape[:3]
-        times = times.movedim(dim, 0).reshape(size, 1, T, 1)
-        folded[8] = times.expand(size, R // size, T, B).reshape(R, T, B)
-    return folded
-
-
 def _vmap(info: Any, in_dims: Any, *args: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
-    folded = _fold_call(args[:COUNT], in_dims[:COUNT], info.batch_size)
+    folded = fold_call(args[:COUNT], in_dims[:COUNT], info.batch_size)
     made = _call_operator(*folded, *args[COUNT:])
-    parts = [_unfold(t, info.batch_size, axis) for t, axis in zip(made, (0, 1, 0, 0), strict=True)]
+    parts = [unfold(t, info.batch_size, axis) for t, axis in zip(made, (0, 1, 0, 0), strict=True)]
     return tuple(part[0] for part in parts), tuple(part[1] for part in parts)
 
 
@@ -396,12 +191,12 @@ unroll_op.register_vmap(_vmap)
 
 def _vmap_backward(info: Any, in_dims: Any, *args: Any) -> tuple[list[Tensor], list[int]]:
     above = [
-        _fold(t, d, info.batch_size, axis)
+        fold(t, d, info.batch_size, axis)
         for t, d, axis in zip(args[:4], in_dims[:4], (0, 1, 0, 0), strict=True)
     ]
-    folded = _fold_call(args[4 : 4 + COUNT], in_dims[4 : 4 + COUNT], info.batch_size)
+    folded = fold_call(args[4 : 4 + COUNT], in_dims[4 : 4 + COUNT], info.batch_size)
     made = call_backward(*above, *folded, *args[4 + COUNT :])
-    parts = [_unfold(t, info.batch_size, axis) for t, axis in zip(made, AXES, strict=False)]
+    parts = [unfold(t, info.batch_size, axis) for t, axis in zip(made, AXES, strict=False)]
     return [part[0] for part in parts], [part[1] for part in parts]
 
 
@@ -450,7 +245,7 @@ class _Direct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *args: Any) -> Any:
         given, ctx.options = args[:COUNT], args[COUNT:]
-        every, last, others, saved = _walk_forward(given, *ctx.options)
+        every, last, others, saved = call.walk_forward(given, *ctx.options)
         ctx.save_for_backward(*given, saved)
         ctx.set_materialize_grads(False)
         return every, others, *last.unbind(0)
@@ -466,9 +261,9 @@ class _Direct(torch.autograd.Function):
         *given, saved = ctx.saved_tensors
         variant, *_, chunk = ctx.options
         h, *rest = parts
-        above = engine.Above(d_outputs, h, _stacked(rest), d_states)
+        above = Above(d_outputs, h, _stacked(rest), d_states)
         wants = ctx.needs_input_grad[: len(GRADIENTS)]
-        return (*_walk_backward(above, saved, tuple(given), variant, chunk, wants), *([None] * 8))
+        return (*call.walk_backward(above, saved, tuple(given), variant, chunk, wants), *([None] * 8))
 
 
 def _stacked(parts: Sequence[Tensor | None]) -> Tensor | None:
@@ -494,7 +289,7 @@ def call_unroll(*args: Any) -> tuple[Any, Any, tuple[Tensor, ...]]:
         every, others, *parts = _Direct.apply(*args)
         return every, others, tuple(parts)
     else:
-        every, last, others, _ = _walk_forward(given, *args[COUNT:])
+        every, last, others, _ = call.walk_forward(given, *args[COUNT:])
     return every, others, last.unbind(0)
 
 

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from memspan.cells.cell import Cell, Parameters
 from memspan.cells.time_gate.equations import TimeGate
-from memspan.kernels.cpu import engine, ops, threads
+from memspan.kernels.cpu import call, engine, threads
 from memspan.kernels.cpu.learning import ReadOut, Update
+from memspan.kernels.cpu.recipe import WEIGHTS, Given
 from memspan.kernels.reference import check_values
 
 
@@ -45,13 +46,13 @@ class Round:
         self.x = torch.empty(turns, *x.shape, dtype=torch.float32 if x.is_floating_point() else torch.int64)
         self.targets = read_out.checked(targets).new_empty(turns, *targets.shape)
         operands = _operands(cell, self.x[0], p)
-        plan = ops.plan_of(operands, ops.variant_of(cell))
+        plan = call.plan_of(operands, call.variant_of(cell))
         wanted = threads.wanted() if plan.operations(3) >= engine.SHARED_WORK else 1
         last = engine.buffer(1 + len(plan.spec.carried), plan.R, plan.B, plan.H)
         features, d_features = last[0].unsqueeze(1), engine.buffer(plan.R, 1, plan.B, plan.H)
         saved = engine.buffer(min(wanted, plan.R * plan.tiles), plan.saved_size)
-        given = engine.Given(*operands).tensors()
-        below = {f"d_{name}": gradients.get(name) for name in engine.WEIGHTS}
+        given = Given(*operands).tensors()
+        below = {f"d_{name}": gradients.get(name) for name in WEIGHTS}
         row = p["weight_hh"].stride(0) * p["weight_hh"].element_size()
         there = engine.Bound(plan, {**given, "last": last}, saved, wanted, row)
         back = engine.Bound(plan, {**given, "d_last": d_features, **below}, saved, wanted, row)
@@ -78,12 +79,12 @@ class Round:
     @staticmethod
     def serves(cell: Cell, x: Tensor, p: Parameters) -> bool:
         """Whether there is a round for a cell and inputs like these."""
-        inner = isinstance(cell, TimeGate) or ops.own_shapes(cell)
+        inner = isinstance(cell, TimeGate) or call.own_shapes(cell)
         like = x.dtype == torch.float32 and x.shape[3:] == (cell.input_size,)
         symbols = not x.is_floating_point() and x.dim() == 3
         if inner or not x.numel() or not (like or symbols):
             return False
-        return not ops.plan_of(_operands(cell, x, p), ops.variant_of(cell)).chunked
+        return not call.plan_of(_operands(cell, x, p), call.variant_of(cell)).chunked
 
     def __call__(
         self, batches: Sequence[tuple[Tensor, Tensor]], settings: Sequence[Sequence[Sequence[float]]]
@@ -106,7 +107,7 @@ class Round:
 
 def _operands(cell: Cell, x: Tensor, p: Parameters) -> list[Any]:
     """Return the tensors of a call with nothing but inputs and weights."""
-    return [x, None, *ops.operands(cell, p), None, None, None]
+    return [x, None, *call.operands(cell, p), None, None, None]
 
 
 def _moving(jobs: np.ndarray, field: str, of: Tensor | np.ndarray) -> Iterator[tuple[int, int]]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from memspan.kernels.cpu import cache, engine, threads
 from memspan.kernels.cpu.generate import dispatch, template
 from memspan.kernels.cpu.jobs import FIELDS, PLACE, records
+from memspan.kernels.cpu.plan import Plan
 from memspan.kernels.cpu.rows import PANEL, Choosing, Rows, Written
 from memspan.kernels.cpu.spec import LAYOUT, Spec
 
@@ -78,13 +79,13 @@ class Writer(Rows):
         given = [{name: layer[name].contiguous() for name in WEIGHTS if name in layer} for layer in layers]
         self._begin(given, [state.contiguous() for state in states])
 
-    def _plan(self, H: int, V: int) -> engine.Plan:
-        return engine.Plan(
+    def _plan(self, H: int, V: int) -> Plan:
+        return Plan(
             spec=self.spec, R=1, T=1, B=self.room, D=0 if V else H, H=H, V=V,
             keep=False, chunked=0, resets=False, ragged=False,
         )  # fmt: skip
 
-    def _room_for(self, plan: engine.Plan) -> dict[str, Tensor]:
+    def _room_for(self, plan: Plan) -> dict[str, Tensor]:
         return {name: engine.buffer(plan.forward_scratch[name]) for name in ("panels", "start")}
 
     def _panels(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:

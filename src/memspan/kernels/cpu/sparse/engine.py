@@ -17,10 +17,11 @@ import numpy as np
 from torch import Tensor
 
 from memspan.kernels.cpu import cache, engine, memory, threads
-from memspan.kernels.cpu.engine import Given, Plan
-from memspan.kernels.cpu.generate_sparse import kept, sparse_text
 from memspan.kernels.cpu.jobs import records
-from memspan.kernels.cpu.sparse_jobs import FIELDS, PLACE
+from memspan.kernels.cpu.plan import KEEP_BYTES, Plan
+from memspan.kernels.cpu.recipe import Above, Given, order_of, rows_of, strides_of
+from memspan.kernels.cpu.sparse.generate import kept, sparse_text
+from memspan.kernels.cpu.sparse.jobs import FIELDS, PLACE
 from memspan.kernels.cpu.spec import Spec, round_up
 
 FLOATS = 4
@@ -35,7 +36,7 @@ def module(spec: Spec) -> ModuleType:
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """The openings of every replica, in the order of time, one row a replica; see ``sparse.py``."""
+    """The openings of every replica, in the order of time, one row a replica; see ``lanes.py``."""
 
     ends: np.ndarray
     who: np.ndarray
@@ -71,7 +72,7 @@ class Schedule:
         room = schedule_room(plan.T, int(ends[:, -1].max(initial=0)) if count is None else count)
         parts = {
             name: whole[:, place // FLOATS : place // FLOATS + room[name]].view(KINDS[name])
-            for name, place in engine.offsets(room)[0].items()
+            for name, place in memory.offsets(room)[0].items()
         }
         return cls(**parts)
 
@@ -116,7 +117,7 @@ class _Table:
         addresses = {name: engine.address(tensor) for name, tensor in tensors.items()}
         present = tuple(name for name, address in addresses.items() if address)
         relative, owner = _layout(plan, tiles, present)
-        self.order = plan.order if lengths is None else engine.order_of(plan, lengths)
+        self.order = plan.order if lengths is None else order_of(plan, lengths)
         held = [0, self.order.ctypes.data, *(addresses[name] for name in present)]
         self.rows = relative + np.array(held)[owner]
         self.replica = np.arange(len(self.rows)) // tiles
@@ -139,8 +140,8 @@ class _Table:
         self, shares: Sequence[tuple[int, int]], of_thread: dict[str, int], of_unit: dict[str, int]
     ) -> Iterator[np.ndarray]:
         """Return the records, with buffers of so many floats for every thread and every unit of work."""
-        places, share_bytes = engine.offsets(of_thread)
-        unit_places, unit_bytes = engine.offsets(of_unit)
+        places, share_bytes = memory.offsets(of_thread)
+        unit_places, unit_bytes = memory.offsets(of_unit)
         share = threads.share_of_units(shares)
         after, unit = len(shares) * share_bytes, np.arange(len(self.rows))
         with memory.Borrowed(after + len(unit) * unit_bytes, engine.poison) as scratch:
@@ -164,8 +165,8 @@ def _layout(plan: Plan, tiles: int, present: tuple[str, ...]) -> tuple[np.ndarra
         "length": unit * 16 * plan.rows + 8 * plan.rows,
     }  # fmt: skip
     if tiles == plan.tiles:
-        facts["rows"] = engine.rows_of(plan, unit)
-    strides = engine.strides_of(plan)
+        facts["rows"] = rows_of(plan, unit)
+    strides = strides_of(plan)
     for name, value in facts.items():
         relative[:, PLACE[name]] = value
     owner[[PLACE["order"], PLACE["length"]]] = 1
@@ -204,14 +205,14 @@ class _Sizes:
         """Steps between borders, 0 where every opening can be kept; the numbers are the same either way."""
         if not plan.keep or plan.chunked >= 0:
             return plan.chunked
-        if 4 * plan.tiles * count * self.record <= engine.KEEP_BYTES:
+        if 4 * plan.tiles * count * self.record <= KEEP_BYTES:
             return 0
         return max(1, round(plan.T * (self.border / (count * self.record)) ** 0.5))
 
 
 def _head(plan: Plan, count: int) -> int:
     """Return the floats that a replica's schedule takes."""
-    return engine.offsets(schedule_room(plan.T, count))[1] // FLOATS
+    return memory.offsets(schedule_room(plan.T, count))[1] // FLOATS
 
 
 @functools.lru_cache(maxsize=512)
@@ -332,7 +333,7 @@ def run_forward(plan: Plan, given: Given, outputs: bool, states: bool) -> engine
 
 
 def run_backward(
-    plan: Plan, given: Given, saved: Tensor, above: engine.Above, wants: dict[str, bool]
+    plan: Plan, given: Given, saved: Tensor, above: Above, wants: dict[str, bool]
 ) -> dict[str, Tensor]:
     """Return the wanted gradients by name, as ``engine.run_backward`` does."""
     grads = engine.made_gradients(plan, given, wants)

@@ -1,4 +1,4 @@
-"""Writes the module of one cell under a sparse time gate, then the template ``sparse.py``."""
+"""Writes the module that computes open units only of one cell: tiles, pointwise rows, the template."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def sparse_text(spec: Spec) -> str:
             tiles[f"state_{rows}_{v}"] = f"state_tile({rows}, {v}, {spec.from_h}, {spec.from_h}, {s})"
     return "\n\n\n".join([
         header(
-            spec, "sparse_jobs", "state_tile, unit_tile, weight_tile", "sparse_tiles", ("forward", "backward")
+            spec, "sparse.jobs", "state_tile, unit_tile, weight_tile", "sparse.tiles", ("forward", "backward")
         )
         + f"\nKEPT, BLOCKS_OF_ROWS = {kept(spec)}, {len(set(spec.gate))}",
         "\n".join(f"{name} = {tile}" for name, tile in tiles.items()),
@@ -30,7 +30,7 @@ def sparse_text(spec: Spec) -> str:
         _backward(spec),
         _dots(len(set(spec.gate))),
         _stream(spec),
-        template("sparse"),
+        template("sparse/schedule", "sparse/lanes", "sparse/forward", "sparse/backward", "sparse/stream"),
     ])  # fmt: skip
 
 

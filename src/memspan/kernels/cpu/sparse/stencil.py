@@ -1,4 +1,4 @@
-"""The names a generated module defines before ``sparse.py`` continues it; see ``stencil.py``."""
+"""The names a generated module defines before the template continues it; see ``cpu/stencil.py``."""
 
 from __future__ import annotations
 

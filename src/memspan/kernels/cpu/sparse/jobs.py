@@ -1,4 +1,4 @@
-"""The job of one work unit of the sparse time gate; see ``jobs.py``."""
+"""The job of one work unit of the sparse time gate; see ``cpu/jobs.py``."""
 
 from __future__ import annotations
 
