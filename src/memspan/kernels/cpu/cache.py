@@ -39,10 +39,10 @@ _COMPILE = "import sys; from memspan.kernels.cpu.generated import execute; execu
 
 def source_files() -> list[Path]:
     """Return every file that compiled code depends on."""
-    package = Path(simd.__file__).parent
+    package = Path(simd.__file__).parent.parent
     return [
         package / "linked.py",
-        package / "simd.py",
+        *sorted((package / "simd").glob("*.py")),
         *sorted((package / "kernels" / "cpu").rglob("*.py")),
         *sorted((package / "cells").glob("*/cpu.py")),
     ]
