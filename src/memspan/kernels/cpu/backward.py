@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numba as nb
 
-from memspan.kernels.cpu.floats import add_floats, copy_floats, sum_floats, zero_floats
+from memspan.kernels.cpu.floats import add_floats, ask_for_lines, copy_floats, sum_floats, zero_floats
 from memspan.kernels.cpu.sequence import live_rows, open_step, state_parts, units_of
 from memspan.kernels.cpu.stencil import *
 from memspan.linked import entry, linked
@@ -101,16 +101,6 @@ def add_from_above(j, n, t):
             for part in range(STATES - 1):
                 here = j.ds + (part * j.rows + r) * j.ld
                 add_floats(here, j.d_states + 4 * part * j.T * j.B * j.H + at, j.H)
-
-
-@linked
-def ask_for_lines(at, end, count, stride):
-    """Ask for up to count lines a stride apart, short of an end. Return where the next one lies."""
-    end = min(end, at + count * stride)
-    while at < end:
-        prefetch_far(at)
-        at += stride
-    return at
 
 
 @linked

@@ -1,4 +1,4 @@
-"""Loops over floats that lie one after the other, a vector at a time, for every template.
+"""Loops over memory, mostly floats that lie one after the other, a vector at a time, for every template.
 
 Addresses are in bytes; buffers need no alignment and may end anywhere.
 """
@@ -8,7 +8,7 @@ Addresses are in bytes; buffers need no alignment and may end anywhere.
 from __future__ import annotations
 
 from memspan.linked import linked
-from memspan.simd import LANES, F, fload, fstore, transpose, vload, vset, vstore
+from memspan.simd import LANES, F, fload, fstore, prefetch_far, transpose, vload, vset, vstore
 
 
 @linked
@@ -68,3 +68,13 @@ def pack_block(target, stride, source, count, units):
             value = fload(source + 4 * (lane * count + k)) if lane < units else F(0.0)
             fstore(target + k * stride + 4 * lane, value)
         k += 1
+
+
+@linked
+def ask_for_lines(at, end, count, stride):
+    """Ask for up to count lines a stride apart, short of an end. Return where the next one lies."""
+    end = min(end, at + count * stride)
+    while at < end:
+        prefetch_far(at)
+        at += stride
+    return at

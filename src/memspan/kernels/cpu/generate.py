@@ -55,7 +55,9 @@ def header(spec: Spec, jobs: str, tiles: str, where: str, walks: tuple[str, ...]
 
 import numba as nb
 
-from memspan.kernels.cpu.floats import add_floats, copy_floats, pack_block, sum_floats, zero_floats
+from memspan.kernels.cpu.floats import (
+    add_floats, ask_for_lines, copy_floats, pack_block, sum_floats, zero_floats,
+)
 from memspan.kernels.cpu.{jobs} import jobs_type
 from memspan.kernels.cpu.{where} import {tiles}
 from memspan.linked import entry, linked

@@ -96,17 +96,19 @@ def close_step(j, n, used, e, end, base):
 
 
 @linked
-def back_to_weights(j, n, e, end):
-    """dW += dz · [h | 1 | x], the rows of open units only."""
-    who, size = j.who + 8 * e, SLOTS * j.ls
-    product_weights(j.lw, who, end - e, j.z, j.ls, size, j.flat, j.lf, n, j.dw, SLOTS * j.lw, j.lw)
+def back_to_weights(j, n, e, end, ahead, last):
+    """dW += dz · [h | 1 | x], the rows of open units only; asks for the memory from ahead to last."""
+    who, count, size = j.who + 8 * e, end - e, SLOTS * j.ls
+    dw, lu, lines = j.dw, SLOTS * j.lw, (last - ahead) // (64 * count) + 1
+    product_weights(j.lw, who, count, j.z, j.ls, size, j.flat, j.lf, n, dw, lu, j.lw, ahead, last, lines)
 
 
 @linked
-def back_to_states(j, used, e, end):
-    """dh += dz · W over open units, and the same for the input where its gradient is wanted."""
+def back_to_states(j, used, e, end, ahead, last):
+    """dh += dz · W over open units, and the same for the input where its gradient is wanted; asks as well."""
     H, ls, who, count = j.H, j.ls, j.who + 8 * e, end - e
-    product_states(used, who, count, j.panel, j.lp, 4 * FROM_H, H, j.z, ls, j.dh, ls)
+    lines = (last - ahead) // (16 * H) + 1
+    product_states(used, who, count, j.panel, j.lp, 4 * FROM_H, H, j.z, ls, j.dh, ls, ahead, last, lines)
     if j.dx:
         to = j.dh + (H + 1) * ls
         zero_floats(to, j.D * ls // 4)
@@ -125,7 +127,7 @@ def write_dx(j, n, t):
 
 @linked
 def backward_steps(j, t0, t1):
-    """Steps t1 down to t0 of one unit of work."""
+    """Steps t1 down to t0 of one unit of work; each asks for the records that the next one reads."""
     base = iload(j.ends + 8 * t0)
     n, used = nb.intp(-1), nb.intp(0)
     for t in range(t1 - 1, t0 - 1, -1):
@@ -137,10 +139,14 @@ def backward_steps(j, t0, t1):
             gather_above(j, n, t)
         if end > e:
             close_step(j, n, used, e, end, base)
+            last = j.saved + (e - base) * j.le
+            ahead = j.saved + (iload(j.ends + 8 * max(t - 1, t0)) - base) * j.le
             if j.dw:
+                middle = (ahead + last) // 2
                 enter_flat(j, n, t)
-                back_to_weights(j, n, e, end)
-            back_to_states(j, used, e, end)
+                back_to_weights(j, n, e, end, ahead, middle)
+                ahead = middle
+            back_to_states(j, used, e, end, ahead, last)
             if j.dx:
                 write_dx(j, n, t)
 

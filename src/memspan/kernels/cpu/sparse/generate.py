@@ -5,6 +5,8 @@ from __future__ import annotations
 from memspan.kernels.cpu.generate import header, lines, template
 from memspan.kernels.cpu.spec import Spec
 
+AHEAD = 2  # openings between a record that forward writes and the one whose lines it asks for
+
 
 def sparse_text(spec: Spec) -> str:
     """Return the source of one cell's sparse module."""
@@ -23,8 +25,18 @@ def sparse_text(spec: Spec) -> str:
         + f"\nKEPT, BLOCKS_OF_ROWS = {kept(spec)}, {len(set(spec.gate))}",
         "\n".join(f"{name} = {tile}" for name, tile in tiles.items()),
         _across("product_units", "who, count, panel, lp, s, ls, H, D, z, size", wide, UNITS),
-        _across("product_weights", "who, count, dz, lz, size, flat, lf, rows, dw, lu, lw", columns, WEIGHTS),
-        _across("product_states", "who, count, panel, lp, step, H, dz, lz, dh, ls", wide, STATES),
+        _across(
+            "product_weights",
+            "who, count, dz, lz, size, flat, lf, rows, dw, lu, lw, ahead, last, lines",
+            columns,
+            WEIGHTS,
+        ),
+        _across(
+            "product_states",
+            "who, count, panel, lp, step, H, dz, lz, dh, ls, ahead, last, lines",
+            wide,
+            STATES,
+        ),
         _across("product_inputs", "who, count, panel, lp, step, D, dz, lz, dx, ls", wide, INPUTS),
         _forward(spec),
         _backward(spec),
@@ -40,6 +52,7 @@ def kept(spec: Spec) -> int:
 
 
 # What a product does with one block of vectors; openings and rows are walked here: a step costs one call.
+# Those of the walk backward ask meanwhile for memory from ahead to last, a few lines after every tile.
 UNITS = """\
 for i in range(count):
     unit_{v}(panel + iload(who + 8 * i) * lp, s + at, ls, H, D, z + i * size + at, ls)
@@ -47,11 +60,13 @@ for i in range(count):
 WEIGHTS = """\
 for i in range(count):
     weight_{v}(dz + i * size, lz, flat + at, lf, rows, dw + iload(who + 8 * i) * lu + at, lw)
+    ahead = ask_for_lines(ahead, last, lines, 64)
 """
 STATES = """\
 k = nb.intp(0)
 while k + 4 <= H:
     state_4_{v}(who, count, panel + k * step, lp, dz + at, lz, dh + k * ls + at, ls)
+    ahead = ask_for_lines(ahead, last, lines, 64)
     k += 4
 while k < H:
     state_1_{v}(who, count, panel + k * step, lp, dz + at, lz, dh + k * ls + at, ls)
@@ -98,6 +113,7 @@ def _forward(spec: Spec) -> str:
     keep += [] if spec.again else ["value"]
     keep += ["before", *(f"carried[{i}]" for i in states)]
     record = [f"vstore(record + {i} * ls + at, {what})" for i, what in enumerate(keep)]
+    record += [f"prefetch_to_write(record + {AHEAD} * j.le + {i} * ls + at)" for i in range(len(keep))]
     blends = ["vstore(j.s + unit * ls + at, k * value + rest * before)"]
     blends += [
         f"vstore(j.c + ({i} * j.H + unit) * ls + at, k * saved[{spec.carried[i]}] + rest * carried[{i}])"
