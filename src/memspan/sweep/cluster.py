@@ -90,8 +90,7 @@ class RayEngine:
                 if self._stopping and not told:
                     told = True
                     self._sign.put_up.remote()
-                ready, _ = self._ray.wait(list(running), num_returns=len(running), timeout=0.05)
-                for task in ready:
+                for task in self._ready(list(running)):
                     yield from self._receive(task, running)
         finally:
             for task in running:
@@ -106,6 +105,13 @@ class RayEngine:
                 break
             running[self._start.remote(plan, self.files, self._sign, self.how)] = plan
         return bool(running)
+
+    def _ready(self, tasks: list[Any]) -> list[Any]:
+        """Return every task that has something to say; where none has, wait a little for the first."""
+        if not self._ray.wait(tasks, num_returns=1, timeout=0.05)[0]:
+            return []
+        ready: list[Any] = self._ray.wait(tasks, num_returns=len(tasks), timeout=0)[0]
+        return ready
 
     def _receive(self, task: Any, running: dict[Any, PackPlan]) -> Iterator[Event | Crash]:
         """Yield what one task says next, if only that it is over."""

@@ -16,8 +16,8 @@ from memspan.cells import CELLS
 from memspan.cells.cell import Cell, Parameters
 from memspan.cells.time_gate.equations import CLOCKS, TimeGate
 from memspan.kernels.cpu import engine
+from memspan.kernels.cpu.layout import Above, Given
 from memspan.kernels.cpu.plan import Plan, auto_chunk
-from memspan.kernels.cpu.recipe import Above, Given
 from memspan.kernels.cpu.sparse import engine as sparse_engine
 from memspan.kernels.cpu.spec import Spec, round_up, spec_for, under_gate
 from memspan.kernels.reference import check_values

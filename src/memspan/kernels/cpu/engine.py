@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from memspan.kernels.cpu import memory, threads
+from memspan.kernels.cpu.layout import TENSORS, WEIGHTS, Above, Given, Layout, layout_of, order_of
 from memspan.kernels.cpu.plan import Kernel, Plan
-from memspan.kernels.cpu.recipe import TENSORS, WEIGHTS, Above, Given, Recipe, order_of, recipe_of
 
 SHARED_WORK = 5e6  # operations below which a second thread costs more than it brings
 poison = False  # tests set this: every buffer starts as NaN
@@ -41,32 +41,32 @@ def _run(plan: Plan, tensors: dict[str, Tensor | None], lengths: Tensor | None, 
     backward = "d_last" in tensors
     addresses = [address(tensors.get(name)) for name in TENSORS]
     wanted = threads.wanted() if plan.operations(1 + backward) >= SHARED_WORK else 1
-    recipe = recipe_of(plan, backward, tuple(map(bool, addresses)), wanted)
+    layout = layout_of(plan, backward, tuple(map(bool, addresses)), wanted)
     order, at = plan.order, plan.order_address
     if lengths is not None:
         order = order_of(plan, lengths)
         at = order.ctypes.data
     with (
-        memory.Borrowed(recipe.scratch, poison) as scratch,
-        recipe.jobs([0, *addresses, at, address(saved), scratch]) as jobs,
+        memory.Borrowed(layout.scratch, poison) as scratch,
+        layout.jobs([0, *addresses, at, address(saved), scratch]) as jobs,
     ):
-        for phase in _phases(plan, recipe, jobs, backward, order):
+        for phase in _phases(plan, layout, jobs, backward, order):
             threads.run(*phase)
 
 
 def _phases(
-    plan: Plan, recipe: Recipe, jobs: np.ndarray, backward: bool, order: np.ndarray
+    plan: Plan, layout: Layout, jobs: np.ndarray, backward: bool, order: np.ndarray
 ) -> Iterator[tuple[threads.Work, threads.Shares]]:
     """Return what a pass does: a walk, and after one that goes back to weights the sums over the tiles."""
     if not backward:
-        yield threads.Walk(plan.forward, jobs), recipe.shares
+        yield threads.Walk(plan.forward, jobs), layout.shares
         return
     walk: threads.Work = threads.Walk(plan.backward.backward, jobs)
     if plan.chunked:
         walk = functools.partial(_chunk_by_chunk(plan, order), jobs)
-    yield walk, recipe.shares
+    yield walk, layout.shares
     if jobs[0]["d_weight_hh"]:
-        yield threads.Walk(plan.backward.gather, jobs), recipe.gathers
+        yield threads.Walk(plan.backward.gather, jobs), layout.gathers
 
 
 class Bound:
@@ -84,12 +84,12 @@ class Bound:
         self, plan: Plan, tensors: dict[str, Tensor | None], saved: Tensor, wanted: int, row: int
     ) -> None:
         addresses = [address(tensors.get(name)) for name in TENSORS]
-        self.recipe = recipe_of(plan, "d_last" in tensors, tuple(map(bool, addresses)), wanted, row, True)
-        self.scratch, self.kept = memory.Block(self.recipe.scratch), (tensors, saved)
+        self.layout = layout_of(plan, "d_last" in tensors, tuple(map(bool, addresses)), wanted, row, True)
+        self.scratch, self.kept = memory.Block(self.layout.scratch), (tensors, saved)
         if poison:
             self.scratch.floats.fill(math.nan)
         owners = [0, *addresses, plan.order_address, address(saved), self.scratch.address]
-        with self.recipe.jobs(owners) as jobs:
+        with self.layout.jobs(owners) as jobs:
             self.jobs = jobs.copy()
 
 

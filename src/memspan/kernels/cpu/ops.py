@@ -13,8 +13,8 @@ from torch.nn import Parameter
 from memspan.kernels.cpu import call
 from memspan.kernels.cpu.call import GRADIENTS, SPARSE, TENSORS, cell_of, parameters, plan_of
 from memspan.kernels.cpu.folding import AXES, fold, fold_call, unfold
+from memspan.kernels.cpu.layout import Above
 from memspan.kernels.cpu.plan import Plan
-from memspan.kernels.cpu.recipe import Above
 from memspan.kernels.reference import unroll_reference
 
 COUNT = len(TENSORS)

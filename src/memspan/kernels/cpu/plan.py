@@ -201,8 +201,8 @@ class Plan:
         return cache.load_backward(self.spec)
 
     @functools.cached_property
-    def recipes(self) -> dict[tuple[Any, ...], Any]:
-        """The recipes that ``recipe.recipe_of`` has made for this plan."""
+    def layouts(self) -> dict[tuple[Any, ...], Any]:
+        """The layouts that ``layout.layout_of`` has made for this plan."""
         return {}
 
     def operations(self, passes: int) -> float:

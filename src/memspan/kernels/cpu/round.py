@@ -16,8 +16,8 @@ from torch import Tensor
 from memspan.cells.cell import Cell, Parameters
 from memspan.cells.time_gate.equations import TimeGate
 from memspan.kernels.cpu import call, engine, threads
+from memspan.kernels.cpu.layout import WEIGHTS, Given
 from memspan.kernels.cpu.learning import ReadOut, Update
-from memspan.kernels.cpu.recipe import WEIGHTS, Given
 from memspan.kernels.reference import check_values
 
 
@@ -57,13 +57,13 @@ class Round:
         there = engine.Bound(plan, {**given, "last": last}, saved, wanted, row)
         back = engine.Bound(plan, {**given, "d_last": d_features, **below}, saved, wanted, row)
         (judge, shares), gather = read_out.phases(features, self.targets[0], d_features, wanted)
-        assert shares == list(there.recipe.shares)
+        assert shares == list(there.layout.shares)
         through = threads.Relay(
             (threads.Walk(plan.forward, there.jobs), judge, threads.Walk(plan.backward.backward, back.jobs))
         )
         assert len(read_out.shown) == len(update.numbers) == turns
         phases: list[tuple[threads.Walk | threads.Relay, threads.Shares]] = [
-            (through, shares), (threads.Walk(plan.backward.gather, back.jobs), back.recipe.gathers), gather,
+            (through, shares), (threads.Walk(plan.backward.gather, back.jobs), back.layout.gathers), gather,
             update.phase(wanted),
         ]  # fmt: skip
         field = "symbols" if plan.V else "x"

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from memspan.kernels.cpu import cache, engine, memory, threads
 from memspan.kernels.cpu.jobs import records
+from memspan.kernels.cpu.layout import Above, Given, order_of, rows_of, strides_of
 from memspan.kernels.cpu.plan import KEEP_BYTES, Plan
-from memspan.kernels.cpu.recipe import Above, Given, order_of, rows_of, strides_of
 from memspan.kernels.cpu.sparse.generate import kept, sparse_text
 from memspan.kernels.cpu.sparse.jobs import FIELDS, PLACE
 from memspan.kernels.cpu.spec import Spec, round_up

@@ -66,7 +66,7 @@ OWNERS = ("nothing", *TENSORS, "order", "saved", "scratch")
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class Layout:
     """The job table of one pass over a shape, every address relative to the tensor that owns it.
 
     A call adds the addresses of its tensors: one sum for all units and fields.
@@ -118,18 +118,18 @@ def rows_of(plan: Plan, unit: np.ndarray) -> np.ndarray:
     return np.minimum(plan.rows, plan.B - tile * plan.rows)
 
 
-def recipe_of(plan: Plan, *pass_: Any) -> Recipe:
-    """Return the recipe of a pass, made once; see ``_make_recipe``."""
-    found: Recipe | None = plan.recipes.get(pass_)
+def layout_of(plan: Plan, *pass_: Any) -> Layout:
+    """Return the layout of a pass, made once; see ``_make_layout``."""
+    found: Layout | None = plan.layouts.get(pass_)
     if found is None:
-        found = plan.recipes[pass_] = _make_recipe(plan, *pass_)
+        found = plan.layouts[pass_] = _make_layout(plan, *pass_)
     return found
 
 
-def _make_recipe(
+def _make_layout(
     plan: Plan, backward: bool, present: tuple[bool, ...], wanted: int, row: int = 0, passing: bool = False
-) -> Recipe:
-    """Return the recipe of a pass in which only some tensors are present; absent ones keep address 0.
+) -> Layout:
+    """Return the layout of a pass in which only some tensors are present; absent ones keep address 0.
 
     Args:
         wanted: threads.
@@ -176,7 +176,7 @@ def _make_recipe(
         for name, place in plan.saved_places.items():
             put(name, (of_share if passing else unit) * 4 * plan.saved_size + place, "saved")
     whole = threads.share_whole(plan.R, plan.tiles, len(shares))
-    return Recipe(relative, owner, tuple(shares), tuple(whole), total)
+    return Layout(relative, owner, tuple(shares), tuple(whole), total)
 
 
 def _facts(plan: Plan) -> dict[str, int]:
