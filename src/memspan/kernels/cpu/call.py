@@ -176,14 +176,21 @@ def _given(tensors: Operands, variant: str) -> Given:
 def _clocks(clocks: Tensor, leak: float) -> Tensor:
     """Return periods τ, shifts, open ratios, the leak and 1/τ (R, 5, H) of the clocks' parameters.
 
-    numpy's exp: torch's may go to a library that wakes threads of its own, and ours wait for them.
+    In numpy: torch's exp may go to a library that wakes threads of its own, and ours wait for them.
     """
-    period = torch.from_numpy(np.exp(clocks[:, 0].detach().numpy()))
-    shift, ratio = clocks[:, 1], clocks[:, 2].sigmoid()
-    return torch.stack([period, shift, ratio, torch.full_like(shift, leak), 1 / period], 1)
+    made = clocks.new_empty(len(clocks), 5, clocks.shape[2])
+    given, found = clocks.detach().numpy(), made.numpy()
+    np.exp(given[:, 0], out=found[:, 0])
+    found[:, 1] = given[:, 1]
+    np.exp(-np.logaddexp(0.0, -given[:, 2]), out=found[:, 2])  # the logistic function of any number
+    found[:, 3] = leak
+    np.divide(1.0, found[:, 0], out=found[:, 4])
+    return made
 
 
 def _back_to_logarithms(clocks: Tensor, grads: Tensor) -> Tensor:
-    """Return the gradients of the clocks' parameters from those of periods, shifts and open ratios."""
-    period, ratio = clocks[:, 0], clocks[:, 2]
-    return grads * torch.stack([period, torch.ones_like(period), ratio * (1 - ratio)], 1)
+    """Make gradients of the clocks' parameters of those of periods, shifts and open ratios, in place."""
+    period, ratio, by = clocks[:, 0].numpy(), clocks[:, 2].numpy(), grads.numpy()
+    by[:, 0] *= period
+    by[:, 2] *= ratio * (1.0 - ratio)
+    return grads
