@@ -140,16 +140,28 @@ class _Table:
         self, shares: Sequence[tuple[int, int]], of_thread: dict[str, int], of_unit: dict[str, int]
     ) -> Iterator[np.ndarray]:
         """Return the records, with buffers of so many floats for every thread and every unit of work."""
-        places, share_bytes = memory.offsets(of_thread)
-        unit_places, unit_bytes = memory.offsets(of_unit)
-        share = threads.share_of_units(shares)
-        after, unit = len(shares) * share_bytes, np.arange(len(self.rows))
-        with memory.Borrowed(after + len(unit) * unit_bytes, engine.poison) as scratch:
-            for name, place in places.items():
-                self.put(name, scratch + share * share_bytes + place)
-            for name, place in unit_places.items():
-                self.put(name, scratch + after + unit * unit_bytes + place)
+        fields, places, size = _scratch_places(
+            tuple(of_thread.items()), tuple(of_unit.items()), tuple(shares)
+        )
+        with memory.Borrowed(size, engine.poison) as scratch:
+            self.rows[:, fields] = scratch + places
             yield self.jobs()
+
+
+@functools.lru_cache(maxsize=512)
+def _scratch_places(
+    of_thread: tuple[tuple[str, int], ...],
+    of_unit: tuple[tuple[str, int], ...],
+    shares: tuple[tuple[int, int], ...],
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the fields of buffers, where each unit of work finds them in the scratch, and its bytes."""
+    by_thread, thread_bytes = memory.offsets(dict(of_thread))
+    by_unit, unit_bytes = memory.offsets(dict(of_unit))
+    share, after = threads.share_of_units(shares), len(shares) * thread_bytes
+    found = {PLACE[name]: share * thread_bytes + at for name, at in by_thread.items()}
+    unit = np.arange(len(share))
+    found |= {PLACE[name]: after + unit * unit_bytes + at for name, at in by_unit.items()}
+    return np.array(list(found)), np.stack(list(found.values()), 1), after + len(unit) * unit_bytes
 
 
 @functools.lru_cache(maxsize=512)
