@@ -14,6 +14,17 @@ def files(ledger):
     return sorted(p.name for p in ledger.files.path.rglob("*") if p.is_file())
 
 
+def expect(ledger):
+    """Register a run whose worker leaves its states for the ledger to fetch."""
+    ledger.register([page()])
+    ledger.files.staging.mkdir(parents=True)
+
+
+def left_by_a_worker(ledger, event):
+    """The event as it comes from another machine: without the bytes of its state."""
+    return ledger.files.stage(event) if isinstance(event, Checkpoint | Finished) else event
+
+
 def test_a_run_to_be_retried_is_as_new(ledger):
     for seed in range(2):
         train(ledger, page(seed=seed))
@@ -44,11 +55,9 @@ def test_a_deleted_run_leaves_nothing(ledger):
 
 def test_staged_states_end_where_the_others_do(ledger):
     run_id = page().id
-    ledger.register([page()])
-    ledger.files.staging.mkdir(parents=True)
+    expect(ledger)
     for event in story(run_id):
-        staged = ledger.files.stage(event) if isinstance(event, Checkpoint | Finished) else event
-        assert ledger.append(staged)
+        assert ledger.append(left_by_a_worker(ledger, event))
         if isinstance(event, Checkpoint):
             assert ledger.checkpointed([run_id]) == {run_id: event.step}
             assert ledger.files.read(ledger.files.current(run_id)) == event.state
@@ -58,8 +67,7 @@ def test_staged_states_end_where_the_others_do(ledger):
 
 def test_a_staged_state_that_nobody_fetched_is_removed_in_the_end(ledger):
     run_id = page().id
-    ledger.register([page()])
-    ledger.files.staging.mkdir(parents=True)
+    expect(ledger)
     begun, lost, *_ = story(run_id)
     ledger.append(begun)
     ledger.files.stage(lost)  # the machine goes down before it can say so
@@ -72,9 +80,8 @@ def test_a_staged_state_that_nobody_fetched_is_removed_in_the_end(ledger):
 def test_a_worker_may_be_ahead_of_its_events(ledger):
     """A small pack is done before the driver has read that it began."""
     run_id = page().id
-    ledger.register([page()])
-    ledger.files.staging.mkdir(parents=True)
-    staged = [ledger.files.stage(e) if isinstance(e, Checkpoint | Finished) else e for e in story(run_id)]
+    expect(ledger)
+    staged = [left_by_a_worker(ledger, event) for event in story(run_id)]
     assert all(ledger.append(event) for event in staged)
     assert ledger.final_state(run_id) == state(run_id, 100)
     assert files(ledger) == [f"{run_id}.final.safetensors"]
@@ -83,8 +90,7 @@ def test_a_worker_may_be_ahead_of_its_events(ledger):
 def test_two_workers_at_one_run_stage_two_files(ledger):
     """A machine given up for lost may still train; what it says comes too late and leaves nothing."""
     run_id = page().id
-    ledger.register([page()])
-    ledger.files.staging.mkdir(parents=True)
+    expect(ledger)
     *before, end = story(run_id)
     first, second = ledger.files.stage(end), ledger.files.stage(dataclasses.replace(end, state=b"other"))
     assert first.state.path.read_bytes() == end.state
@@ -114,8 +120,7 @@ def test_a_worker_that_does_not_see_the_folder_is_told_so(ledger):
 
 def test_a_folder_that_only_the_worker_sees_is_found_out(ledger):
     run_id = page().id
-    ledger.register([page()])
-    ledger.files.staging.mkdir(parents=True)
+    expect(ledger)
     ledger.append(Started(run_id, 0))
     staged = ledger.files.stage(Checkpoint(run_id, 5, state=b"x"))
     staged.state.path.unlink()

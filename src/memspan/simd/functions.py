@@ -11,7 +11,7 @@ from numba.extending import intrinsic
 
 from memspan.linked import linked
 from memspan.simd.host import LANES
-from memspan.simd.vectors import FLAGS, IVEC, VEC, VECTOR, Context, F, multiply_add, splat, vset
+from memspan.simd.vectors import FLAGS, IVEC, VEC, VECTOR, Context, F, call_llvm, multiply_add, splat, vset
 
 
 def _selection(predicate: str) -> Any:
@@ -66,11 +66,8 @@ def reciprocal(typing: Context, x: Any) -> Any:
         one = splat(VEC, 1.0)
         if LANES != 16:
             return builder.fdiv(one, args[0])
-        mask = ir.IntType(16)
-        kind = ir.FunctionType(VEC, [VEC, VEC, mask])
-        name = "llvm.x86.avx512.rcp14.ps.512"
-        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-        guess = builder.call(function, [args[0], splat(VEC, 0.0), ir.Constant(mask, -1)])
+        inputs = [args[0], splat(VEC, 0.0), ir.Constant(ir.IntType(16), -1)]
+        guess = call_llvm(builder, "llvm.x86.avx512.rcp14.ps.512", VEC, inputs)
         error = builder.fsub(one, builder.fmul(args[0], guess, flags=FLAGS), flags=FLAGS)
         return builder.fadd(guess, builder.fmul(guess, error, flags=FLAGS), flags=FLAGS)
 

@@ -11,92 +11,45 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from memspan.simd.host import LANES
-from memspan.simd.vectors import DOUBLES, DVEC, F32, F64, I32, I64, IVEC, VEC, VECTOR, Context, pointer_to
+from memspan.simd.vectors import (
+    DOUBLES,
+    DVEC,
+    F32,
+    F64,
+    I32,
+    I64,
+    IVEC,
+    VEC,
+    VECTOR,
+    Context,
+    call_llvm,
+    pointer_to,
+)
 
 
-@intrinsic
-def vload(typing: Context, address: Any) -> Any:
-    """Load one vector from an address."""
-    return VECTOR(types.intp), lambda c, b, s, a: b.load(pointer_to(b, a[0], VEC), align=4)
+def _access(number: types.Type, kind: ir.Type, align: int) -> tuple[Any, Any]:
+    """Return two intrinsics: (address) → what lies there, and (address, value), which puts it there."""
+
+    @intrinsic
+    def load(typing: Context, address: Any) -> Any:
+        return number(types.intp), lambda c, b, s, a: b.load(pointer_to(b, a[0], kind), align=align)
+
+    @intrinsic
+    def store(typing: Context, address: Any, value: Any) -> Any:
+        def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
+            builder.store(args[1], pointer_to(builder, args[0], kind), align=align)
+            return context.get_dummy_value()
+
+        return types.void(types.intp, number), generate
+
+    return load, store
 
 
-@intrinsic
-def vstore(typing: Context, address: Any, value: Any) -> Any:
-    """Store one vector at an address."""
-
-    def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
-        builder.store(args[1], pointer_to(builder, args[0], VEC), align=4)
-        return context.get_dummy_value()
-
-    return types.void(types.intp, VECTOR), generate
-
-
-@intrinsic
-def dvload(typing: Context, address: Any) -> Any:
-    """Load one vector of float64 from an address."""
-    return DOUBLES(types.intp), lambda c, b, s, a: b.load(pointer_to(b, a[0], DVEC), align=8)
-
-
-@intrinsic
-def dvstore(typing: Context, address: Any, value: Any) -> Any:
-    """Store one vector of float64 at an address."""
-
-    def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
-        builder.store(args[1], pointer_to(builder, args[0], DVEC), align=8)
-        return context.get_dummy_value()
-
-    return types.void(types.intp, DOUBLES), generate
-
-
-@intrinsic
-def fload(typing: Context, address: Any) -> Any:
-    """Load one float from an address."""
-    return types.float32(types.intp), lambda c, b, s, a: b.load(pointer_to(b, a[0], F32), align=4)
-
-
-@intrinsic
-def fstore(typing: Context, address: Any, value: Any) -> Any:
-    """Store one float at an address."""
-
-    def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
-        builder.store(args[1], pointer_to(builder, args[0], F32), align=4)
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.float32), generate
-
-
-@intrinsic
-def dload(typing: Context, address: Any) -> Any:
-    """Load one float64 from an address."""
-    return types.float64(types.intp), lambda c, b, s, a: b.load(pointer_to(b, a[0], F64), align=8)
-
-
-@intrinsic
-def dstore(typing: Context, address: Any, value: Any) -> Any:
-    """Store one float64 at an address."""
-
-    def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
-        builder.store(args[1], pointer_to(builder, args[0], F64), align=8)
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.float64), generate
-
-
-@intrinsic
-def iload(typing: Context, address: Any) -> Any:
-    """Load one 64-bit integer from an address."""
-    return types.intp(types.intp), lambda c, b, s, a: b.load(pointer_to(b, a[0], I64), align=8)
-
-
-@intrinsic
-def istore(typing: Context, address: Any, value: Any) -> Any:
-    """Store one 64-bit integer at an address."""
-
-    def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
-        builder.store(args[1], pointer_to(builder, args[0], I64), align=8)
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.intp), generate
+vload, vstore = _access(VECTOR, VEC, 4)
+dvload, dvstore = _access(DOUBLES, DVEC, 8)
+fload, fstore = _access(types.float32, F32, 4)
+dload, dstore = _access(types.float64, F64, 8)
+iload, istore = _access(types.intp, I64, 8)
 
 
 @intrinsic
@@ -116,13 +69,9 @@ def ask_for_line(builder: Any, address: Any, write: bool, far: bool = False) -> 
         write: it will be written.
         far: bring it into the second cache only, as what is not needed at once.
     """
-    byte, name = ir.IntType(8), "llvm.prefetch.p0"
-    kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), I32, I32, I32])
-    function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
     options = (int(write), 2 if far else 3, 1)  # to write or to read, how near, as data
-    builder.call(
-        function, [pointer_to(builder, address, byte), *(ir.Constant(I32, option) for option in options)]
-    )
+    args = [pointer_to(builder, address, ir.IntType(8)), *(ir.Constant(I32, option) for option in options)]
+    call_llvm(builder, "llvm.prefetch.p0", ir.VoidType(), args)
 
 
 def _prefetching(write: bool, far: bool = False) -> Any:

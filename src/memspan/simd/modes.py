@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 
 from memspan.linked import linked
 from memspan.simd.host import IS_X86
-from memspan.simd.vectors import I32, Context, pointer_to
+from memspan.simd.vectors import I32, Context, call_llvm, pointer_to
 
 
 def _control_word(store: bool) -> Any:
@@ -23,10 +23,7 @@ def _control_word(store: bool) -> Any:
     def word(typing: Context, address: Any) -> Any:
         def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
             if IS_X86:
-                pointer = ir.IntType(8).as_pointer()
-                kind = ir.FunctionType(ir.VoidType(), [pointer])
-                found = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-                builder.call(found, [builder.inttoptr(args[0], pointer)])
+                call_llvm(builder, name, ir.VoidType(), [pointer_to(builder, args[0], ir.IntType(8))])
             return context.get_dummy_value()
 
         return types.void(types.intp), generate

@@ -63,6 +63,12 @@ def spread(builder: Any, kind: ir.VectorType, value: Any) -> Any:
     return builder.shuffle_vector(one, undefined, splat(IVEC, 0))
 
 
+def call_llvm(builder: Any, name: str, result: ir.Type, args: list[Any]) -> Any:
+    """Write the call of a function of LLVM's own, which every module declares once."""
+    kind = ir.FunctionType(result, [arg.type for arg in args])
+    return builder.call(builder.module.globals.get(name) or ir.Function(builder.module, kind, name), args)
+
+
 def _operator(function: Any, instruction: str) -> None:
     """Teach Numba one arithmetic operator on vectors, and on a vector and a float."""
 
@@ -112,10 +118,7 @@ def multiply_add(typing: Context, a: Any, b: Any, c: Any) -> Any:
     """Return a · b + c of vectors, rounded once where the host can."""
 
     def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
-        name = f"llvm.fmuladd.v{LANES}f32"
-        kind = ir.FunctionType(VEC, [VEC] * 3)
-        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-        return builder.call(function, args)
+        return call_llvm(builder, f"llvm.fmuladd.v{LANES}f32", VEC, args)
 
     return VECTOR(VECTOR, VECTOR, VECTOR), generate
 
@@ -125,10 +128,7 @@ def vsqrt(typing: Context, x: Any) -> Any:
     """Return the square roots of a vector."""
 
     def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
-        name = f"llvm.sqrt.v{LANES}f32"
-        kind = ir.FunctionType(VEC, [VEC])
-        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-        return builder.call(function, args)
+        return call_llvm(builder, f"llvm.sqrt.v{LANES}f32", VEC, args)
 
     return VECTOR(VECTOR), generate
 
@@ -179,10 +179,7 @@ def floor(typing: Context, x: Any) -> Any:
     """Return the largest whole numbers not above a vector of float64."""
 
     def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
-        name = f"llvm.floor.v{LANES}f64"
-        kind = ir.FunctionType(DVEC, [DVEC])
-        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-        return builder.call(function, args)
+        return call_llvm(builder, f"llvm.floor.v{LANES}f64", DVEC, args)
 
     return DOUBLES(DOUBLES), generate
 

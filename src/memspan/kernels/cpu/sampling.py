@@ -13,13 +13,11 @@ import math
 from typing import Any
 
 import numba as nb
-from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
 from memspan.linked import linked
 from memspan.simd import (
-    LANES,
     VECTOR,
     VECTOR_BYTES,
     F,
@@ -34,8 +32,8 @@ from memspan.simd import (
     vstore,
     vsum,
 )
+from memspan.simd.vectors import F32, I32, VEC, splat
 
-_VEC, _I32 = ir.VectorType(ir.FloatType(), LANES), ir.IntType(32)
 _ONE = 0x3F800000  # the bits of 1.0
 _U32, _U64 = nb.uint32, nb.uint64
 
@@ -45,7 +43,7 @@ def where_at_least(typing: Any, x: Any, bound: Any, value: Any) -> Any:
     """Return value where x ≥ bound, else 0: not where x is NaN."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        zero = ir.Constant(_VEC, [0.0] * LANES)
+        zero = splat(VEC, 0.0)
         return builder.select(builder.fcmp_ordered(">=", args[0], args[1]), args[2], zero)
 
     return VECTOR(VECTOR, VECTOR, VECTOR), generate
@@ -71,7 +69,7 @@ def float_of(typing: Any, bits: Any) -> Any:
     """Return the float32 whose bits these are."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.bitcast(builder.trunc(args[0], _I32), ir.FloatType())
+        return builder.bitcast(builder.trunc(args[0], I32), F32)
 
     return types.float32(types.intp), generate
 
@@ -157,7 +155,8 @@ def filtered(weights, count, padded, top_k, top_p, min_p):
 @linked
 def pick(weights, count, bound, target):
     """Return the first symbol at which the sum of the kept weights passes a target; −1 if none is kept."""
-    total, last = F(0.0), nb.intp(-1)
+    total = F(0.0)
+    last: Any = nb.intp(-1)
     for k in range(count):
         weight = fload(weights + 4 * k)
         if weight >= bound:

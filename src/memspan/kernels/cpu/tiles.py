@@ -13,10 +13,8 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from memspan.simd import LANES, VECTOR_BYTES, ask_for_line
+from memspan.simd.vectors import F32, I64, VEC, call_llvm, pointer_to, spread
 
-_I32, _I64, _F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
-_VEC = ir.VectorType(_F32, LANES)
-_SPLAT = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
 Values = list[Any]
 ROWS_AHEAD = 8  # how early a gradient's tile asks for rows that lie too far apart for the hardware to foresee
 
@@ -29,33 +27,28 @@ class Writer:
 
     def at(self, address: Any, offset: int) -> Any:
         """Return address + offset."""
-        return self.b.add(address, ir.Constant(_I64, offset)) if offset else address
+        return self.b.add(address, ir.Constant(I64, offset)) if offset else address
 
     def load(self, address: Any, offset: int, kind: Any) -> Any:
         """Load one value of a kind; only integers are aligned to their size."""
-        align = 8 if kind is _I64 else 4
-        return self.b.load(self.b.inttoptr(self.at(address, offset), kind.as_pointer()), align=align)
+        align = 8 if kind is I64 else 4
+        return self.b.load(pointer_to(self.b, self.at(address, offset), kind), align=align)
 
     def vectors(self, address: Any, count: int) -> Values:
         """Load vectors that lie one after the other."""
-        return [self.load(address, v * VECTOR_BYTES, _VEC) for v in range(count)]
+        return [self.load(address, v * VECTOR_BYTES, VEC) for v in range(count)]
 
     def store(self, address: Any, offset: int, value: Any) -> None:
         """Store one vector."""
-        self.b.store(value, self.b.inttoptr(self.at(address, offset), _VEC.as_pointer()), align=4)
+        self.b.store(value, pointer_to(self.b, self.at(address, offset), VEC), align=4)
 
     def spread(self, address: Any, offset: int = 0) -> Any:
         """Load one float into every lane."""
-        undefined = ir.Constant(_VEC, ir.Undefined)
-        one = self.b.insert_element(undefined, self.load(address, offset, _F32), ir.Constant(_I32, 0))
-        return self.b.shuffle_vector(one, undefined, _SPLAT)
+        return spread(self.b, VEC, self.load(address, offset, F32))
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
         """Return a · b + c, rounded once where the host can."""
-        name = f"llvm.fmuladd.v{LANES}f32"
-        kind = ir.FunctionType(_VEC, [_VEC] * 3)
-        function = self.b.module.globals.get(name) or ir.Function(self.b.module, kind, name)
-        return self.b.call(function, [a, b, c])
+        return call_llvm(self.b, f"llvm.fmuladd.v{LANES}f32", VEC, [a, b, c])
 
     def rows(self, address: Any, stride: Any, count: int) -> Values:
         """Return the addresses of rows."""
@@ -70,16 +63,16 @@ class Writer:
         head, inside, done = (b.append_basic_block(name) for name in ("head", "inside", "done"))
         b.branch(head)
         b.position_at_end(head)
-        left = b.phi(_I64)
+        left = b.phi(I64)
         left.add_incoming(count, before)
         now = []
         for value in values:
             now.append(b.phi(value.type))
             now[-1].add_incoming(value, before)
-        b.cbranch(b.icmp_signed(">", left, ir.Constant(_I64, 0)), inside, done)
+        b.cbranch(b.icmp_signed(">", left, ir.Constant(I64, 0)), inside, done)
         b.position_at_end(inside)
         after = body(now)
-        left.add_incoming(b.sub(left, ir.Constant(_I64, 1)), b.block)
+        left.add_incoming(b.sub(left, ir.Constant(I64, 1)), b.block)
         for phi, value in zip(now, after, strict=True):
             phi.add_incoming(value, b.block)
         b.branch(head)
@@ -116,7 +109,7 @@ def gate_tile(rows: int, total: int, recurrent: int, inputs: int) -> Any:
     def write(s: Writer, a: Any, la: Any, start: Any, shift: Any, w: Any, H: Any, D: Any, z: Any) -> None:
         sums: Values = []
         for r in range(rows):
-            sums += s.vectors(s.b.add(s.load(start, 8 * r, _I64), shift), total)
+            sums += s.vectors(s.b.add(s.load(start, 8 * r, I64), shift), total)
         for count, first, vectors in ((H, 0, recurrent), (D, total - inputs, inputs)):
 
             def body(now: Values, first: int = first, vectors: int = vectors) -> Values:
@@ -149,7 +142,7 @@ def product_tile(rows: int, vectors: int, add: bool) -> Any:
     ways = max(1, 8 // (rows * vectors))
 
     def write(s: Writer, a: Any, la: Any, w: Any, K: Any, c: Any, lc: Any) -> None:
-        zero = ir.Constant(_VEC, [0.0] * LANES)
+        zero = ir.Constant(VEC, [0.0] * LANES)
         places = s.rows(c, lc, rows)
         sums = [x for place in places for x in (s.vectors(place, vectors) if add else [zero] * vectors)]
         size = len(sums)
@@ -166,7 +159,7 @@ def product_tile(rows: int, vectors: int, add: bool) -> Any:
                         sums[i] = s.multiply_add(value, weight, sums[i])
             return [*sums, s.at(w, ways * vectors * VECTOR_BYTES), s.at(a, 4 * ways)]
 
-        count = s.b.sdiv(K, ir.Constant(_I64, ways))
+        count = s.b.sdiv(K, ir.Constant(I64, ways))
         *sums, w, a = s.loop(count, [*sums, w, a], body)
         for i in range(size):
             total = sums[i]
@@ -190,7 +183,7 @@ def gradient_tile(rows: int, vectors: int) -> Any:
               counts: Any, steps: Any) -> None:  # fmt: skip
         places = s.rows(c, lc, rows)
         sums = [x for place in places for x in s.vectors(place, vectors)]
-        later, below = (s.b.mul(stride, ir.Constant(_I64, n)) for stride, n in ((la, ROWS_AHEAD), (lc, rows)))
+        later, below = (s.b.mul(stride, ir.Constant(I64, n)) for stride, n in ((la, ROWS_AHEAD), (lc, rows)))
         for place in places:
             for v in range(vectors):
                 ask_for_line(s.b, s.at(s.b.add(place, below), v * VECTOR_BYTES), write=False)
@@ -207,7 +200,7 @@ def gradient_tile(rows: int, vectors: int) -> Any:
 
         def step(now: Values) -> Values:
             *sums, a, b, counts = now
-            *sums, _, _ = s.loop(s.load(counts, 0, _I64), [*sums, a, b], row)
+            *sums, _, _ = s.loop(s.load(counts, 0, I64), [*sums, a, b], row)
             return [*sums, s.b.add(a, sa), s.b.add(b, sb), s.at(counts, 8)]
 
         *sums, a, b, counts = s.loop(steps, [*sums, a, b, counts], step)

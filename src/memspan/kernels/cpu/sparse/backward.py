@@ -15,7 +15,7 @@ from memspan.kernels.cpu.sparse.lanes import (
     live_rows,
     load_state,
     mark_live,
-    pack_units,
+    pack_replica,
     row_of,
     to_lane,
     write_last,
@@ -183,12 +183,10 @@ def backward_unit(j):
 def backward(jobs, first, last):
     """Run the units first … last − 1 backward; units of one replica share their packed weights."""
     flush_denormals(jobs[first].modes)
-    packed = -1
+    packed = nb.intp(-1)
     for u in range(first, last):
         j = jobs[u]
-        if j.replica != packed:
-            pack_units(j)
-            packed = j.replica
+        packed = pack_replica(j, packed)
         backward_unit(j)
     restore_modes(jobs[first].modes)
 

@@ -14,7 +14,7 @@ from memspan.kernels.cpu.sparse.lanes import (
     live_rows,
     load_state,
     mark_live,
-    pack_units,
+    pack_replica,
     row_of,
     write_last,
 )
@@ -104,11 +104,9 @@ def forward_unit(j):
 def forward(jobs, first, last):
     """Run the units first … last − 1 forward; units of one replica share their packed weights."""
     flush_denormals(jobs[first].modes)
-    packed = -1
+    packed = nb.intp(-1)
     for u in range(first, last):
         j = jobs[u]
-        if j.replica != packed:
-            pack_units(j)
-            packed = j.replica
+        packed = pack_replica(j, packed)
         forward_unit(j)
     restore_modes(jobs[first].modes)

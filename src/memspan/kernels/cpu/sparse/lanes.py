@@ -85,6 +85,14 @@ def pack_units(j):
 
 
 @linked
+def pack_replica(j, packed):
+    """Pack the weights of a unit of work unless those of its replica are; return that replica."""
+    if j.replica != packed:
+        pack_units(j)
+    return j.replica
+
+
+@linked
 def load_state(j):
     """Put the initial state into lanes, and into the flat rows where they are kept."""
     H, ls = j.H, j.ls

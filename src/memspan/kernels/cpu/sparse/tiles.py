@@ -7,10 +7,10 @@ from typing import Any
 from llvmlite import ir
 
 from memspan.kernels.cpu.tiles import Values, Writer, tile
-from memspan.simd import LANES, VECTOR_BYTES
+from memspan.simd import VECTOR_BYTES
+from memspan.simd.vectors import I64, VEC, splat
 
-_I64 = ir.IntType(64)
-_ZERO = ir.Constant(ir.VectorType(ir.FloatType(), LANES), [0.0] * LANES)
+_ZERO = splat(VEC, 0.0)
 
 
 def unit_tile(slots: int, recurrent: int, vectors: int) -> Any:
@@ -68,10 +68,10 @@ def weight_tile(slots: int, vectors: int) -> Any:
                 b = s.b.add(b, lb)
             return [*sums, s.at(a, 4 * ways), b]
 
-        pairs = s.b.ashr(count, ir.Constant(_I64, ways - 1))
+        pairs = s.b.ashr(count, ir.Constant(I64, ways - 1))
         *sums, a, b = s.loop(pairs, [*sums, a, b], body)
         if ways == 2:
-            left = s.b.and_(count, ir.Constant(_I64, 1))
+            left = s.b.and_(count, ir.Constant(I64, 1))
             *sums, a, b = s.loop(left, [*sums, a, b], lambda now: body(now, 1))
             sums = [s.b.fadd(sums[i], sums[size + i]) for i in range(size)]
         for i, value in enumerate(sums):
@@ -99,7 +99,7 @@ def state_tile(rows: int, vectors: int, used: int, width: int, slots: int) -> An
 
         def body(now: Values) -> Values:
             *sums, who, dz = now
-            base = s.b.add(w, s.b.mul(s.load(who, 0, _I64), lp))
+            base = s.b.add(w, s.b.mul(s.load(who, 0, I64), lp))
             for slot, place in enumerate(s.rows(dz, lz, slots)[:used]):
                 parts = s.vectors(place, vectors)
                 for r in range(rows):
@@ -107,7 +107,7 @@ def state_tile(rows: int, vectors: int, used: int, width: int, slots: int) -> An
                     for v, part in enumerate(parts):
                         i = r * vectors + v
                         sums[i] = s.multiply_add(weight, part, sums[i])
-            return [*sums, s.at(who, 8), s.b.add(dz, s.b.mul(lz, ir.Constant(_I64, slots)))]
+            return [*sums, s.at(who, 8), s.b.add(dz, s.b.mul(lz, ir.Constant(I64, slots)))]
 
         *sums, who, dz = s.loop(count, [*sums, who, dz], body)
         for i, value in enumerate(sums):
