@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._C import _are_functorch_transforms_active
+from torch.autograd import forward_ad
 
 from memspan.kernels.cpu import call
 from memspan.kernels.cpu.call import GRADIENTS, SPARSE, TENSORS, cell_of, parameters, plan_of
@@ -316,6 +317,11 @@ def call_backward(*args: Any) -> Sequence[Tensor]:
     if torch.compiler.is_compiling():
         return unroll_backward_op(*args)
     tensors = args[: 4 + COUNT]
+    if forward_ad._current_level >= 0:  # tangents come with the gradients: the reference carries them on
+        *above, _ = args[:4]
+        variant, _, wants = args[4 + COUNT :]
+        found = _reference_gradients(variant, above, list(args[4 : 4 + len(GRADIENTS)]), *args[4 + len(GRADIENTS) : 4 + COUNT])
+        return [args[7].new_empty(0) if g is None or not want else g for g, want in zip(found, wants, strict=True)]
     if level := legacy_level(*tensors):
         return _through_vmap(call_backward, level, args)
     return (_Backward.apply if _sees_functions() or is_plain(*tensors) else unroll_backward_op)(*args)
