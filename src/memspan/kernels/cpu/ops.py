@@ -320,8 +320,12 @@ def call_backward(*args: Any) -> Sequence[Tensor]:
     if forward_ad._current_level >= 0:  # tangents come with the gradients: the reference carries them on
         *above, _ = args[:4]
         variant, _, wants = args[4 + COUNT :]
-        found = _reference_gradients(variant, above, list(args[4 : 4 + len(GRADIENTS)]), *args[4 + len(GRADIENTS) : 4 + COUNT])
-        return [args[7].new_empty(0) if g is None or not want else g for g, want in zip(found, wants, strict=True)]
+        found = _reference_gradients(
+            variant, above, list(args[4 : 4 + len(GRADIENTS)]), *args[4 + len(GRADIENTS) : 4 + COUNT]
+        )
+        return [
+            args[7].new_empty(0) if g is None or not want else g for g, want in zip(found, wants, strict=True)
+        ]
     if level := legacy_level(*tensors):
         return _through_vmap(call_backward, level, args)
     return (_Backward.apply if _sees_functions() or is_plain(*tensors) else unroll_backward_op)(*args)
@@ -330,7 +334,9 @@ def call_backward(*args: Any) -> Sequence[Tensor]:
 def _through_vmap(function: Callable[..., Any], level: int, args: Sequence[Any]) -> list[Tensor]:
     """Call a function under ``torch.vmap`` where torch's autograd maps by the older kind, of ``is_grads_batched``."""
     physical = [torch._remove_batch_dim(t, level, 0, 0) if isinstance(t, Tensor) else t for t in args]
-    mapped = [isinstance(p, Tensor) and p.shape[:1] != (0,) for p in physical]  # the others gain an empty axis
+    mapped = [
+        isinstance(p, Tensor) and p.shape[:1] != (0,) for p in physical
+    ]  # the others gain an empty axis
     given = [p if use else t for t, p, use in zip(args, physical, mapped, strict=True)]
     dims = tuple(0 if use else None for use in mapped)
     made = torch.vmap(lambda *inner: tuple(function(*inner)), in_dims=dims)(*given)

@@ -48,7 +48,9 @@ class Plan:
     chunked: int  # steps between kept borders, 0: every state is kept
     resets: bool
     ragged: bool
-    time_axes: int = 1  # of the timestamps: (T,) for all, (R, T) a clock for each replica, (R, T, B) for each row
+    time_axes: int = (
+        1  # of the timestamps: (T,) for all, (R, T) a clock for each replica, (R, T, B) for each row
+    )
     least: int = LEAST_ROWS  # batch rows of a work unit at least
 
     @property

@@ -41,7 +41,9 @@ def expected_of(plan: Plan) -> dict[str, Expected]:
     return expected | {"x": x, "resets": (torch.bool, steps)}
 
 
-def pointers(tensors: dict[str, Tensor | None], expected: dict[str, Expected], names: dict[str, int]) -> list[int]:
+def pointers(
+    tensors: dict[str, Tensor | None], expected: dict[str, Expected], names: dict[str, int]
+) -> list[int]:
     """Return the data pointers of a call's tensors in the places that ``names`` gives them, 0 for none.
 
     Raises:

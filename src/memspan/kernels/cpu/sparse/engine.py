@@ -357,7 +357,7 @@ def run_backward(
     if not plan.R * plan.B:
         return {name: grad.zero_() for name, grad in grads.items()}
     below = {"dx" if name == "x" else f"d_{name}": grad for name, grad in grads.items()}
-    saved = kept_for_backward(saved, (plan.R, plan.tiles, saved.shape[-1]))
+    saved = kept_for_backward(saved, (plan.R, plan.tiles, max(1, saved.shape[-1])))
     found = Schedule.kept(plan, saved)
     kept_for_backward(saved, (plan.R, plan.tiles, _sizes(plan).saved(plan, found.count)))
     _run(plan, engine.padded(plan, given), found, {**above._asdict(), **below}, saved, backward=True)
