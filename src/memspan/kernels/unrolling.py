@@ -8,7 +8,6 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch._C import _are_functorch_transforms_active, _len_torch_dispatch_stack
 from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.autograd import forward_ad
 
@@ -16,6 +15,7 @@ from memspan.cells import CELLS, room_of
 from memspan.cells.cell import Cell, Parameters, State
 from memspan.cells.time_gate.equations import TimeGate
 from memspan.errors import ArgumentError, KernelRefusal, ShapeError
+from memspan.kernels import jit
 from memspan.kernels.reference import check_values, unroll_reference
 
 KERNELS = ("auto", "reference", "cpu", "sparse")
@@ -158,6 +158,8 @@ def _refusal(
         return f"{type(inner).__name__} is not a cell of the registry"
     if not _has_cpu_room(inner.name):
         return f"there is no {room_of(inner.name)}.cpu, the part of a cell that the kernel needs"
+    if jit.disabled():
+        return jit.REFUSAL
     if return_gates:
         return "gates are returned by the reference only"
     if moving and type(cell) is TimeGate:
@@ -276,11 +278,11 @@ def _settled(
 def proven(cell: Cell, choice: Choice, wish: str) -> Choice:
     """Return the choice if its kernel passes its trial on this machine, else what ``auto`` falls back to.
 
-    A call inside a transform or a tracer cannot compute beside itself; it takes the choice as it is.
+    A call that is being compiled cannot compute beside itself; it takes the choice as it is.
     """
     if choice.kernel == "reference":
         return choice
-    if torch.compiler.is_compiling() or _are_functorch_transforms_active() or _len_torch_dispatch_stack():
+    if torch.compiler.is_compiling():
         return choice
     from memspan.kernels import trial
 
