@@ -142,7 +142,7 @@ def module(name: str, text: Callable[[], str]) -> ModuleType:
     with _LOCK:
         if name not in _LOADED:
             if jit.disabled():
-                raise KernelRefusal(f"{jit.REFUSAL}; unset it and start again")
+                raise KernelRefusal(f"{jit.REFUSAL}; {name} is nothing else, so unset it and start again")
             written = text()
             path = _readable_copy(name, written)
             sent = _AHEAD.pop(name).code() if name in _AHEAD else None
