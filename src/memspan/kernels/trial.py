@@ -16,6 +16,7 @@ infinite error, whether or not anomaly mode raises there.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +56,8 @@ def failure(cell: Cell, sparse: bool) -> str | None:
 
 def _tried(cell: Cell, sparse: bool) -> str | None:
     """Try a kernel unless a note beside its compiled code says that it passed."""
-    # Numba is imported here, under the lock: the child of a fork must not find it half imported.
+    # Numba and all that needs it are imported under the lock: no child of a fork finds them half imported.
+    importlib.import_module("memspan.kernels.cpu.ops")
     from memspan.kernels.cpu.sparse import engine as sparse_engine
     from memspan.kernels.cpu.spec import spec_for
     from memspan.simd import LANES
