@@ -15,9 +15,11 @@ from typing import Any
 
 import numba as nb
 from numba import _dynfunc
+from numba.core.ccallback import CFunc
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.sigutils import normalize_signature
 from numba.core.typed_passes import NativeLowering
 
 
@@ -80,6 +82,7 @@ class _Compiler(CompilerBase):
 
 _FAST: dict[str, Any] = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
 """Numba's options for whatever a kernel is made of."""
+_FAST_C = {key: value for key, value in _FAST.items() if key != "nogil"}  # C holds no lock of Python's
 _OPTIONS = {**_FAST, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": _Compiler}
 
 
@@ -88,6 +91,37 @@ def linked(function: Callable[..., Any]) -> Any:
     return nb.njit(function, **_OPTIONS)
 
 
-def entry(signature: Any) -> Any:
-    """Return a decorator for what Python calls, compiled at once and kept on disk."""
-    return nb.njit(signature, cache=True, **_FAST)
+def entry(signature: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Return a decorator for what Python calls, compiled at once and, in a generated module, kept on disk."""
+
+    def compiled(function: Callable[..., Any]) -> Any:
+        made = nb.njit(function, **_FAST)
+        kept = _kept(function)
+        if kept is not None:
+            made._cache = kept
+        made.compile(signature)
+        made.disable_compile()
+        return made
+
+    return compiled
+
+
+def c_entry(signature: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Return a decorator for what C calls, compiled in generated modules only: there it is kept on disk."""
+
+    def compiled(function: Callable[..., Any]) -> Any:
+        kept = _kept(function)
+        if kept is None:
+            return function
+        made = CFunc(function, normalize_signature(signature), {}, _FAST_C)
+        made._cache = kept
+        made.compile()
+        return made
+
+    return compiled
+
+
+def _kept(function: Callable[..., Any]) -> Any:
+    """Return what a generated module has compiled of a function; see ``kernels/cpu/generated.py``."""
+    code = function.__globals__.get("_MEMSPAN_CODE")
+    return None if code is None else code.of(function)

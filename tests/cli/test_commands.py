@@ -1,6 +1,7 @@
 """Commands as a user would type them, on small real runs."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -74,6 +75,8 @@ def test_doctor_names_the_kernel_of_every_cell_and_why(memspan):
         assert "float32" in found["kernels"][f"{name}, float64"]["reason"]
         assert f"{name}, float32" in found["kernels"]
     assert "torch" in found["versions"]
+    assert found["kernel cache"]["folder"].startswith(os.environ["MEMSPAN_CACHE_DIR"])
+    assert "compiled modules" in found["kernel cache"]["state"]
     assert "processor" in memspan("doctor").stdout
 
 

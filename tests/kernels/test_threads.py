@@ -91,6 +91,86 @@ def test_a_forked_process_has_threads_of_its_own():
     subprocess.run([sys.executable, "-c", FORKS], check=True, timeout=60)
 
 
+LOCKED = """
+import os, threading, time
+import numba as nb
+from numba.core.compiler_lock import global_compiler_lock
+from memspan import forks
+from memspan.cells.rnn.equations import RNN
+from memspan.kernels import trial
+from memspan.kernels.cpu import cache
+from memspan.kernels.cpu.plan import Plan
+from memspan.kernels.cpu.spec import spec_for
+from memspan.kernels.cpu.threads import _WORKERS
+
+TEXT = "import numba as nb\\nfrom memspan.linked import entry\\n" \
+    "@entry(nb.int64(nb.int64))\\ndef triple(n): return 3 * n\\n"
+plan = Plan(spec_for(RNN(1, 4), 4), 1, 2, 3, 1, 4, 0, True, 0, False, False)
+property_lock = getattr(vars(Plan)["order"], "lock", threading.Lock())  # Python 3.12 has none
+holding, begun = threading.Event(), threading.Event()
+
+def slow_text():
+    begun.set()
+    time.sleep(0.5)
+    return TEXT
+
+def hold():
+    with global_compiler_lock, property_lock, _WORKERS.lock:
+        holding.set()
+        time.sleep(60)
+
+def compiling():
+    with trial._LOCK:  # as a first call does
+        cache.module("memspan_slow", slow_text)
+
+def use():
+    assert cache.module("memspan_slow", slow_text).triple(2) == 6
+    assert cache.module("memspan_other", lambda: TEXT).triple(3) == 9
+    assert plan.order.shape[0] == 1
+    for lock in forks._LOCKS:
+        assert lock.acquire(1.0)
+        lock.release()
+    with _WORKERS.lock:
+        pass
+
+def end_of(child):
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+def in_child():
+    threading.Timer(30, os._exit, (2,)).start()  # a child that waits for a lost thread does so for ever
+    try:
+        use()
+    except BaseException as wrong:
+        print(repr(wrong), flush=True)
+        os._exit(3)
+    os._exit(0)
+
+threading.Timer(60, os._exit, (1,)).start()
+thread = threading.Thread(target=compiling)
+thread.start()
+begun.wait()
+if (child := os.fork()) == 0:
+    in_child()
+assert end_of(child) == 0, "forked while another thread compiled"
+thread.join()
+with cache._LOCK:
+    if (child := os.fork()) == 0:
+        in_child()
+    assert end_of(child) == 0, "forked by the holder of a lock"
+threading.Thread(target=hold, daemon=True).start()
+holding.wait()
+if (child := os.fork()) == 0:
+    in_child()
+assert end_of(child) == 0, "forked while another thread held what no fork waits for"
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_waits_for_no_lock_of_its_parent(python):
+    python(LOCKED)
+
+
 @nb.njit(nb.void(nb.int64[::1], nb.intp, nb.intp), nogil=True)
 def count_up(jobs, first, last):
     for unit in range(first, last):

@@ -186,7 +186,7 @@ def test_wrong_code_is_said_aloud_and_torch_takes_its_place(monkeypatch, tmp_pat
     monkeypatch.setattr(compiled.Update, "__call__", lambda *given: [0.0, 0.0])
     learning.failure.cache_clear()
     try:
-        with pytest.warns(UserWarning, match="go through torch: on this machine its compiled code is wrong"):
+        with pytest.warns(UserWarning, match="go through torch: its compiled code is wrong"):
             pack = Pack([run(Palindrome(5))])
         assert isinstance(pack.learning, learning.ByTorch)
     finally:

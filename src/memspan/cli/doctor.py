@@ -45,11 +45,28 @@ def findings(warm: bool = False) -> dict[str, Any]:
             "device": "cuda is there, not used yet" if torch.cuda.is_available() else "cpu",
         },
         "kernels": _kernels(warm),
+        "kernel cache": _cache(),
         "extras": {
             extra: all(importlib.util.find_spec(module) for module in modules)
             for extra, modules in (("lab", ("scipy", "matplotlib", "pyarrow", "jinja2")),)
         },
     }
+
+
+def _cache() -> dict[str, str]:
+    """Return where compiled kernels are kept, and whether new ones can be."""
+    from memspan.kernels import jit
+
+    if jit.disabled():
+        return {"folder": "none is used", "state": jit.REFUSAL}
+    from memspan.kernels.cpu import cache
+
+    folder, wrong = cache.cache_folder(), cache.obstacle()
+    kept = len(list(folder.glob("*.code"))) if folder.is_dir() else 0
+    state = f"{kept} compiled modules"
+    if wrong is not None:
+        state += f"; cannot be written ({wrong}): others are compiled by every process, see MEMSPAN_CACHE_DIR"
+    return {"folder": str(folder), "state": state}
 
 
 def _kernels(warm: bool) -> dict[str, dict[str, str]]:
@@ -86,6 +103,7 @@ def _told(found: dict[str, Any]) -> str:
     for part in ("versions", "machine"):
         lines += [part, *(f"  {key:14} {value}" for key, value in found[part].items())]
     lines += ["kernels", *(f"  {key:14} {v['kernel']}: {v['reason']}" for key, v in found["kernels"].items())]
+    lines += ["kernel cache", *(f"  {key:14} {value}" for key, value in found["kernel cache"].items())]
     lines += ["extras"]
     for extra, there in found["extras"].items():
         lines.append(

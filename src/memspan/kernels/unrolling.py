@@ -14,6 +14,7 @@ from memspan.cells import CELLS, room_of
 from memspan.cells.cell import Cell, Parameters, State
 from memspan.cells.time_gate.equations import TimeGate
 from memspan.errors import ArgumentError, KernelRefusal, ShapeError
+from memspan.kernels import jit
 from memspan.kernels.reference import check_values, unroll_reference
 from memspan.transforms import is_differentiating, is_functionalizing, is_readable, is_watched, wants_gradient
 
@@ -157,6 +158,8 @@ def _refusal(
         return f"{type(inner).__name__} is not a cell of the registry"
     if not _has_cpu_room(inner.name):
         return f"there is no {room_of(inner.name)}.cpu, the part of a cell that the kernel needs"
+    if jit.disabled():
+        return jit.REFUSAL
     if return_gates:
         return "gates are returned by the reference only"
     if moving and type(cell) is TimeGate:
@@ -284,11 +287,11 @@ def _settled(
 def proven(cell: Cell, choice: Choice, wish: str) -> Choice:
     """Return the choice if its kernel passes its trial on this machine, else what ``auto`` falls back to.
 
-    A call inside a transform or a tracer cannot compute beside itself; it takes the choice as it is.
+    A call that is being compiled cannot compute beside itself; it takes the choice as it is.
     """
     if choice.kernel == "reference":
         return choice
-    if is_watched():
+    if torch.compiler.is_compiling():
         return choice
     from memspan.kernels import trial
 

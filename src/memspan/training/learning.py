@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import functools
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -238,14 +239,16 @@ def failure() -> str | None:
     modules = learning.read_out_module(), learning.update_module()
     if trial.passed(*modules):
         return None
-    return trial.judged(max(trial_error(rule) for rule in get_args(Optimizer)), *modules)
+    worst = trial.alone(lambda: max(trial_error(rule) for rule in get_args(Optimizer)))
+    return trial.judged(worst, *modules)
 
 
 def trial_error(rule: Optimizer) -> float:
     """Return the largest error of the compiled code on a small problem, over each result's largest number."""
     run = RunConfig(Palindrome(5), Recipe(hidden=20, optimizer=rule, temperature=0.7, clip=1.0))
     found = zip(_results(ByTorch, run), _results(Compiled, run), strict=True)
-    return max(float((b - a).abs().max() / a.abs().max().clamp(min=1e-30)) for a, b in found)
+    errors = [float((b - a).abs().max() / a.abs().max().clamp(min=1e-30)) for a, b in found]
+    return math.inf if any(map(math.isnan, errors)) else max(errors)  # max passes over what is no number
 
 
 def _results(way: type[Learning], run: RunConfig) -> list[Tensor]:
@@ -253,11 +256,12 @@ def _results(way: type[Learning], run: RunConfig) -> list[Tensor]:
     draw = torch.Generator().manual_seed(0)
     model, rule = SequenceModel.of(run), rule_of(run.recipe)
     weights, gradients, *slots = (
-        spaced(torch.randn(2, model.parameter_count(), generator=draw).abs()) for _ in (0, 0, *rule.slots)
+        spaced(torch.randn(2, model.parameter_count(), generator=draw, dtype=torch.float32).abs())
+        for _ in (0, 0, *rule.slots)
     )
     rows = Rows([run] * 2, model, rule, weights, gradients, dict(zip(rule.slots, slots, strict=True)))
     learner = way(rows, 1)
-    features = torch.randn(2, 1, 37, run.recipe.hidden, generator=draw)
+    features = torch.randn(2, 1, 37, run.recipe.hidden, generator=draw, dtype=torch.float32)
     targets = torch.randint(0, run.task.classes, (2, 1, 37, 1), generator=draw)
     losses, scores, d_features = learner.read_out(features, targets)
     found = [torch.tensor(losses), torch.tensor(scores), d_features, gradients.clone()]

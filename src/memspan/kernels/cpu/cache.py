@@ -1,24 +1,25 @@
 """Where the generated modules and their compiled code lie on disk.
 
 One folder per (kernel sources, host features, vector length, Numba, llvmlite): a change of any of them is
-another folder, so that no process loads code built for another. Numba keeps its own files beside the modules.
+another folder, so that no process loads code built for another. The disk saves time and nothing else: where
+it holds no code, or code that is damaged, or lets none be written, the code is compiled in memory.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
-import importlib.util
 import os
 import subprocess
 import sys
 import tempfile
-import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import IO
 
 import llvmlite
 import numba
@@ -26,15 +27,24 @@ import platformdirs
 from numba.core import config
 
 from memspan import simd
+from memspan.errors import KernelRefusal
+from memspan.forks import ForkLock
+from memspan.kernels import jit
+from memspan.kernels.cpu import files
 from memspan.kernels.cpu.generate import backward_text, forward_text
-from memspan.kernels.cpu.generated import execute, mark
+from memspan.kernels.cpu.generated import Code, code_file, execute
 from memspan.kernels.cpu.spec import Spec
 
-_LOCK = threading.Lock()
+_LOCK = ForkLock(rank=2)
 _LOADED: dict[str, ModuleType] = {}
-_AHEAD: dict[str, subprocess.Popen[bytes]] = {}
-"""Processes that compile a module this one will ask for."""
-_COMPILE = "import sys; from memspan.kernels.cpu.generated import execute; execute(*sys.argv[1:])"
+_COMPILE = (
+    "import sys; from memspan.kernels.cpu.generated import compile_for_another;"
+    " compile_for_another(*sys.argv[1:])"
+)
+_NOWHERE = Path(os.devnull, "memspan")
+"""A folder in which nothing can be, where the system names no folder for caches."""
+PATIENCE = 600.0
+"""Seconds after which a process that compiles a module for this one is given up."""
 
 
 def source_files() -> list[Path]:
@@ -48,10 +58,10 @@ def source_files() -> list[Path]:
     ]
 
 
-def cache_key(lanes: int, files: list[Path] | None = None) -> str:
+def cache_key(lanes: int, sources: list[Path] | None = None) -> str:
     """Return the name of the folder for these sources on this host."""
     digest = hashlib.sha256()
-    for path in source_files() if files is None else files:
+    for path in source_files() if sources is None else sources:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     host = sorted(simd.host_features())
     for fact in (
@@ -65,58 +75,90 @@ def cache_key(lanes: int, files: list[Path] | None = None) -> str:
     return f"{lanes}-{digest.hexdigest()[:20]}"
 
 
-def _writable(folder: Path) -> bool:
+@functools.cache
+def cache_folder() -> Path:
+    """Return the folder for this process' kernels, whether or not it can be read or written."""
+    named = os.environ.get("MEMSPAN_CACHE_DIR")
+    root = Path(named or platformdirs.user_cache_dir("memspan"))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except OSError:
-        return False
+        # Without a home the default is "~/.cache", which would be a folder named "~" right here.
+        root = root.absolute() if named or root.is_absolute() else _NOWHERE
+    except OSError:  # relative to a working folder that is no more
+        root = _NOWHERE
+    return root / "kernels" / cache_key(simd.LANES)
+
+
+def obstacle() -> OSError | None:
+    """Return what keeps this process from writing into its folder, or None."""
+    probe = cache_folder() / ".probe"
+    wrong = files.write(probe, b"")
+    with contextlib.suppress(OSError):
+        probe.unlink()
+    return wrong
 
 
 @functools.cache
-def cache_folder() -> Path:
-    """Return a writable folder for this process' kernels; a temporary one, said aloud, as a last resort."""
-    root = os.environ.get("MEMSPAN_CACHE_DIR") or platformdirs.user_cache_dir("memspan")
-    folder = Path(root) / "kernels" / cache_key(simd.LANES)
-    if _writable(folder):
-        return folder
-    temporary = Path(tempfile.mkdtemp(prefix="memspan-"))
+def _say_once(folder: Path, wrong: str) -> None:
     warnings.warn(
-        f"the kernel cache {folder} cannot be written; compiling into {temporary} for this process only. "
+        f"the kernel cache {folder} cannot be written ({wrong}); what is compiled serves this process only. "
         "Set MEMSPAN_CACHE_DIR to a writable folder.",
-        stacklevel=2,
+        stacklevel=4,
     )
-    return temporary
 
 
-def _digest(room: str) -> str:
-    """Return the hash of a module's source: an outside pair that changes makes its kernel new."""
-    found = importlib.util.find_spec(room)
-    source = b"" if found is None or found.origin is None else Path(found.origin).read_bytes()
-    return hashlib.sha256(source).hexdigest()[:16]
+@dataclasses.dataclass
+class _Helper:
+    """A process that compiles a module this one will ask for, and the nameless file it writes into."""
+
+    process: subprocess.Popen[bytes]
+    output: IO[bytes]
+    owner: int = dataclasses.field(default_factory=os.getpid)
+
+    def code(self) -> bytes | None:
+        """Wait for the process and return what it wrote."""
+        if self.owner != os.getpid():  # the helper of a parent, with whom this process shares the file
+            self.process.returncode = 0
+            return None
+        try:
+            self.process.wait(PATIENCE)
+            self.output.seek(0)
+            return self.output.read()
+        except (OSError, subprocess.TimeoutExpired):
+            self.process.kill()
+            return None
+        finally:
+            self.output.close()
 
 
-def _write(name: str, text: str, folder: Path) -> Path:
-    """Write one module whole or not at all, so that processes may start at once."""
-    path = folder / f"{name}.py"
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    return path
+_AHEAD: dict[str, _Helper] = {}
 
 
 def module(name: str, text: Callable[[], str]) -> ModuleType:
-    """Return a generated module by name, written and imported on first use."""
+    """Return a generated module by name, compiled or loaded on first use.
+
+    Raises:
+        KernelRefusal: Numba is told not to compile.
+    """
     with _LOCK:
         if name not in _LOADED:
-            path = _write(name, text(), cache_folder())
-            if name in _AHEAD:
-                _AHEAD.pop(name).wait()
-            _LOADED[name] = execute(name, str(path))
+            if jit.disabled():
+                raise KernelRefusal(f"{jit.REFUSAL}; {name} is nothing else, so unset it and start again")
+            written = text()
+            path = _readable_copy(name, written)
+            sent = _AHEAD.pop(name).code() if name in _AHEAD else None
+            _LOADED[name], wrong = execute(name, path, written, sent)
+            if wrong is not None:
+                _say_once(path.parent, str(wrong))
         return _LOADED[name]
+
+
+def _readable_copy(name: str, text: str) -> Path:
+    """Put the text of a module into the folder, for debuggers and people; nothing reads it from there."""
+    path = cache_folder() / f"{name}.py"
+    content = text.encode()
+    if files.read(path) != content:
+        files.write(path, content)
+    return path
 
 
 def compile_ahead(name: str, text: Callable[[], str]) -> None:
@@ -127,16 +169,31 @@ def compile_ahead(name: str, text: Callable[[], str]) -> None:
     """
     with _LOCK:
         python = "python" in Path(sys.executable or "").name.lower()
-        if name in _LOADED or name in _AHEAD or not python or (os.cpu_count() or 1) < 2:
+        if name in _LOADED or name in _AHEAD or not python or (os.cpu_count() or 1) < 2 or jit.disabled():
             return
-        path = _write(name, text(), cache_folder())
-        if not mark(path).exists():
-            here = os.environ | {"PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path)}
+        written = text()
+        path = cache_folder() / f"{name}.py"
+        if not Code(name, written).load(files.read(code_file(path))):
             with contextlib.suppress(OSError):
-                _AHEAD[name] = subprocess.Popen(
-                    [sys.executable, "-c", _COMPILE, name, str(path)], env=here,
-                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                )  # fmt: skip
+                _AHEAD[name] = _helper(name, path, written)
+
+
+def _helper(name: str, path: Path, text: str) -> _Helper:
+    """Start a process that compiles a module; text and code go through files that have no name to leave."""
+    here = os.environ | {"PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path)}
+    with contextlib.ExitStack() as opened:
+        source = opened.enter_context(tempfile.TemporaryFile())
+        source.write(text.encode())
+        source.seek(0)
+        output = tempfile.TemporaryFile()  # noqa: SIM115 - the helper's reader closes it
+        opened.callback(output.close)
+        process = subprocess.Popen(
+            [sys.executable, "-c", _COMPILE, name, str(path)], env=here,
+            stdin=source, stdout=output, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        opened.pop_all()
+        source.close()
+    return _Helper(process, output)
 
 
 def forward_name(spec: Spec) -> str:
@@ -149,7 +206,7 @@ def load_forward(spec: Spec) -> ModuleType:
     name = forward_name(spec)
     if name not in _LOADED:
         compile_ahead(*_backward(spec))
-    return module(name, lambda: forward_text(spec) + _sources(spec))
+    return module(name, lambda: forward_text(spec))
 
 
 def load_backward(spec: Spec) -> ModuleType:
@@ -158,8 +215,4 @@ def load_backward(spec: Spec) -> ModuleType:
 
 
 def _backward(spec: Spec) -> tuple[str, Callable[[], str]]:
-    return f"{forward_name(spec)}_backward", lambda: backward_text(spec) + _sources(spec)
-
-
-def _sources(spec: Spec) -> str:
-    return f"\n\n# {spec.room}: {_digest(spec.room)}\n"
+    return f"{forward_name(spec)}_backward", lambda: backward_text(spec)

@@ -84,7 +84,7 @@ def pointer_of_views(name: str, tensor: Tensor | None, expected: Expected, row: 
     return tensor.data_ptr()
 
 
-def kept(saved: Tensor, shape: tuple[int, int, int]) -> Tensor:
+def kept(saved: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return what a call kept for backward, contiguous; saved-tensor hooks and transforms may bring other strides.
 
     Raises:

@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from memspan.linked import linked
+from memspan.linked import c_entry, linked
 from memspan.simd import iload, istore
 
 THREAD, THREADS, BARRIER, TURNS, CHANGES, CHANGE = 0, 8, 16, 24, 32, 40
@@ -112,7 +112,7 @@ def change(task, times):
         istore(number, iload(number) + times * by)
 
 
-@nb.cfunc(nb.void(nb.intp), cache=True, boundscheck=False, error_model="numpy")
+@c_entry(nb.void(nb.intp))
 def do_phases(task):
     """Do every share of a task that falls to the calling thread, whether or not all threads came."""
     me, step, turns = nb.intp(0), nb.intp(1), iload(task + TURNS)
