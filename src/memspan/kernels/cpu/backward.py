@@ -104,6 +104,21 @@ def add_from_above(j, n, t):
 
 
 @linked
+def clear_padding(j, n, dz):
+    """Set dz to zero past the last unit of every slot, for the products that run over whole vectors.
+
+    Their weights are zero there, but 0 · NaN is NaN: in these lanes of h lie the 1 and the input of the step,
+    and an input of 1e20 has no finite square.
+    """
+    H, units = j.H, units_of(j.H)
+    for r in range(n):
+        for slot in range(SLOTS):
+            for unit in range(H // LANES * LANES, units, LANES):
+                at = dz + r * j.lz + 4 * (slot * units + unit)
+                vstore(at, first_lanes(vload(at), H - unit))
+
+
+@linked
 def back_through_product(j, n, dz, h, record):
     """dh (+)= dz · W_hh, a slot at a time, so that its part of the panel stays in the first cache.
 
@@ -206,6 +221,7 @@ def backward_chunk(j, t0, t1, n):
         if GATED:
             open_step(j, n, t)
         pointwise_backward(j, n, h, h + step_h, record, record + step_r, dz)
+        clear_padding(j, n, dz)
         if GATED:
             back_to_clocks(j, n, t)
         if t > 0 or j.d_state:
