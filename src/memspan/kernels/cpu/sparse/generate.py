@@ -118,9 +118,7 @@ def _forward(spec: Spec) -> str:
     blends = ["vstore(j.s + unit * ls + at, where_live(live, k * value + rest * before, before))"]
     for i in states:
         blend = f"k * saved[{spec.carried[i]}] + rest * carried[{i}]"
-        blends.append(
-            f"vstore(j.c + ({i} * j.H + unit) * ls + at, where_live(live, {blend}, carried[{i}]))"
-        )
+        blends.append(f"vstore(j.c + ({i} * j.H + unit) * ls + at, where_live(live, {blend}, carried[{i}]))")
     return f"""@linked
 def open_forward(j, used, unit, opening, z, record):
     ls = j.ls
