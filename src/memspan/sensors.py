@@ -53,8 +53,8 @@ def merge_streams(
     Args:
         recordings: each a list of pairs (times, values), one a sensor; every recording lists the same sensors
             in the same order. times (n,) in any order; values (n,), or (n, d) for a sensor of d values.
-            Arrays, tensors or lists. NaN is a gap, and so is what a masked array masks: a reading whose values
-            are all NaN was not made. A sensor that was never read has empty times and values.
+            Arrays, tensors or lists. NaN is a gap, as is what a masked array masks: a reading of gaps
+            alone was not made. A sensor that was never read has empty times and values.
         batch_first: batch before time, as in the layer that will read the events.
         dtype: of the events; times are float64. Gradients do not go back to the values.
 
@@ -150,12 +150,10 @@ def _tensor(value: Any, place: str) -> Tensor:
     except ValueError:
         raise ShapeError(f"{place} are {_told(value)} of unequal parts; expected numbers") from None
     if _are_dates(array):
-        given = (
-            f"dtype {array.dtype}" if array.dtype.kind in "mM" else f"{type(array.flat[0]).__name__} objects"
-        )
+        kind = type(array.flat[0]).__name__ if array.dtype.kind == "O" else array.dtype
         raise ShapeError(
-            f"{place} are dates or durations ({given}); expected numbers since one origin, for instance"
-            " (times - origin) / numpy.timedelta64(1, 's'), where an origin of times with a time zone has one too"
+            f"{place} have dtype {kind}; expected numbers since one origin, for instance"
+            " (times - origin) / numpy.timedelta64(1, 's'); times with a time zone need an origin with one"
         )
     if array.dtype.kind not in "biuf":
         raise ShapeError(f"{place} have dtype {array.dtype}; expected numbers")
@@ -169,7 +167,7 @@ def _array(value: Any) -> np.ndarray:
     parts = value if isinstance(value, (list, tuple)) else [value]
     if not any(isinstance(part, np.ma.MaskedArray) for part in parts):
         return np.asarray(value)
-    masked = np.ma.asarray(value)  # numpy.asarray would give what lies under the mask
+    masked: Any = np.ma.asarray(value)  # numpy.asarray would give what lies under the mask
     if not np.ma.is_masked(masked):
         return masked.data
     if masked.dtype.kind not in "biuf":

@@ -64,9 +64,9 @@ def drawn_anew(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Te
     hooked = [name for name in names if name not in made and name not in module._parameters]
     if hooked:
         raise ArgumentError(
-            f"reset_parameters(): {hooked[0]} is not a parameter of the layer, a hook makes it before every call"
-            " (torch.nn.utils.weight_norm, spectral_norm or prune); reset the layer before the hook is put on, or"
-            " use torch.nn.utils.parametrizations"
+            f"reset_parameters(): {hooked[0]} is not a parameter of the layer: a hook makes it before every"
+            " call (torch.nn.utils.weight_norm, spectral_norm or prune). Reset the layer before the hook is"
+            " put on, or use torch.nn.utils.parametrizations"
         )
     targets = {name: getattr(module, name) for name in names}
     if not made:
