@@ -110,12 +110,17 @@ def clear_padding(j, n, dz):
     Their weights are zero there, but 0 · NaN is NaN: in these lanes of h lie the 1 and the input of the step,
     and an input of 1e20 has no finite square.
     """
-    H, units = j.H, units_of(j.H)
+    units, first = units_of(j.H), j.H // LANES * LANES
+    if first == units:
+        return
+    size, counted, lz = 4 * units, j.H - first, j.lz
     for r in range(n):
-        for slot in range(SLOTS):
-            for unit in range(H // LANES * LANES, units, LANES):
-                at = dz + r * j.lz + 4 * (slot * units + unit)
-                vstore(at, first_lanes(vload(at), H - unit))
+        at = dz + r * lz + 4 * first
+        for _ in range(SLOTS):
+            vstore(at, first_lanes(vload(at), counted))
+            if BLOCKS == 2 and units - first > LANES:
+                vstore(at + VB, vset(F(0.0)))
+            at += size
 
 
 @linked
