@@ -1,5 +1,6 @@
 """Several sensors' readings as one sequence: laws over random recordings, cases by hand, and refusals."""
 
+import datetime
 import math
 
 import numpy as np
@@ -13,6 +14,8 @@ from memspan.errors import ArgumentError, MemspanError, ShapeError
 from memspan.sensors import merge_streams
 
 NAN = float("nan")
+ZONED = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
+masked = np.ma.masked_array
 often = settings(derandomize=True, deadline=None, max_examples=100)
 instants = st.lists(st.integers(-4, 9).map(lambda i: i / 2), max_size=6)  # ties are likely
 
@@ -129,6 +132,17 @@ def test_any_kind_of_numbers_and_times_as_exact_as_they_came():
     assert merge_streams([(torch.tensor([2**40]), [1.0])]).times.item() == 2**40
 
 
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int64, np.bool_])
+def test_what_a_masked_array_masks_is_a_gap(kind):
+    values = masked(np.array([1, 0, 3], kind), [False, True, False])
+    for read in (values, [values[k : k + 1] for k in range(3)]):  # one array, and a row at a time
+        made = merge_streams([([0.0, 1.0, 2.0], read)])
+        assert made.events[:, 0, 0].tolist() == [float(kind(1)), float(kind(3))]
+        assert made.times[:, 0].tolist() == [0.0, 2.0]
+    clear = masked(np.array([1, 0, 3], kind), [False] * 3)
+    assert merge_streams([(masked([0.0, 1.0, 2.0], [False] * 3), clear)]).lengths.tolist() == [3]
+
+
 GOOD = ([0.0, 1.0], [1.0, 2.0])
 BAD = {
     "nothing": ((), "no recording was given"),
@@ -144,6 +158,10 @@ BAD = {
     "words": (([(["a"], [1.0])],), "recording 0, sensor 0: times have dtype <U1; expected numbers"),
     "None": (([GOOD, ([0.0], [None])],), "sensor 1: values have dtype object; expected numbers"),
     "dates": (([(np.zeros(1, "M8[s]"), [1.0])],), r"numbers since one origin, .*timedelta64\(1, 's'\)"),
+    "dates with a zone": (([([ZONED], [1.0])],), "dtype datetime; expected numbers since one .* zone"),
+    "durations": (([([datetime.timedelta(1)], [1.0])],), "dtype timedelta; expected numbers since one"),
+    "masked times": (([(masked([0.0, 1.0], [False, True]), [1.0, 2.0])],), "times are masked in part; leave"),
+    "masked in part": (([([0.0], masked([[1.0, 2.0]], [[True, False]]))],), "reading 0 is NaN in part"),
     "time NaN": (([([NAN], [1.0])],), "recording 0, sensor 0: times hold NaN or infinity"),
     "time infinite": (([GOOD], [([math.inf], [1.0])]), "recording 1, sensor 0: times hold NaN or infinity"),
     "nanoseconds": (([([1_700_000_000 * 10**9], [1.0])],), "count from a later origin"),

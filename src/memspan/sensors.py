@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -52,8 +53,8 @@ def merge_streams(
     Args:
         recordings: each a list of pairs (times, values), one a sensor; every recording lists the same sensors
             in the same order. times (n,) in any order; values (n,), or (n, d) for a sensor of d values.
-            Arrays, tensors or lists. NaN is a gap: a reading whose values are all NaN was not made. A sensor
-            that was never read has empty times and values.
+            Arrays, tensors or lists. NaN is a gap, as is what a masked array masks: a reading of gaps
+            alone was not made. A sensor that was never read has empty times and values.
         batch_first: batch before time, as in the layer that will read the events.
         dtype: of the events; times are float64. Gradients do not go back to the values.
 
@@ -61,10 +62,10 @@ def merge_streams(
         ``Events(events, times, lengths)``, for ``layer(events, times=times, lengths=lengths)``.
 
     Raises:
-        ArgumentError: no recording; NaN or infinity in times, or times too large for their dtype to tell
-            apart; values that are infinite or NaN in part.
-        ShapeError: whatever is not a pair of numbers (n,) and (n,) or (n, d); sensors that differ between
-            recordings.
+        ArgumentError: no recording; NaN or infinity in times, masked times, or times too large for their
+            dtype to tell apart; values that are infinite or NaN in part.
+        ShapeError: whatever is not a pair of numbers (n,) and (n,) or (n, d), such as dates; sensors that
+            differ between recordings.
 
     Units:
         One unit of time for all sensors, that of the layer's periods. Values stay as they are; bring sensors
@@ -102,6 +103,8 @@ def _readings(sensor: Any, place: str) -> _Readings:
     """Return what one sensor read, gaps left out and in order of time, or refuse it."""
     if not isinstance(sensor, (list, tuple)) or len(sensor) != 2:
         raise ShapeError(f"{place} is {_told(sensor)}; expected a pair (times, values). {SEVERAL}")
+    if np.ma.is_masked(sensor[0]):
+        raise ArgumentError(f"{place}: times are masked in part; leave readings without a time out")
     times, values = _tensor(sensor[0], f"{place}: times"), _tensor(sensor[1], f"{place}: values")
     _check_shapes(times, values, place)
     try:
@@ -143,19 +146,41 @@ def _tensor(value: Any, place: str) -> Tensor:
     if isinstance(value, Tensor):
         return value.detach().cpu()
     try:
-        array = np.asarray(value)
+        array = _array(value)
     except ValueError:
         raise ShapeError(f"{place} are {_told(value)} of unequal parts; expected numbers") from None
-    if array.dtype.kind in "mM":
+    if _are_dates(array):
+        kind = type(array.flat[0]).__name__ if array.dtype.kind == "O" else array.dtype
         raise ShapeError(
-            f"{place} have dtype {array.dtype}; expected numbers since one origin, for instance"
-            " (times - origin) / numpy.timedelta64(1, 's')"
+            f"{place} have dtype {kind}; expected numbers since one origin, for instance"
+            " (times - origin) / numpy.timedelta64(1, 's'); times with a time zone need an origin with one"
         )
     if array.dtype.kind not in "biuf":
         raise ShapeError(f"{place} have dtype {array.dtype}; expected numbers")
     kinds = {"b": np.bool_, "i": np.int64, "u": np.int64, "f": np.float64}
     single = array.dtype.kind == "f" and array.itemsize == 4
     return torch.from_numpy(array.astype(np.float32 if single else kinds[array.dtype.kind]))
+
+
+def _array(value: Any) -> np.ndarray:
+    """Return an array, NaN where a masked array, or one in a list, masks."""
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    if not any(isinstance(part, np.ma.MaskedArray) for part in parts):
+        return np.asarray(value)
+    masked: Any = np.ma.asarray(value)  # numpy.asarray would give what lies under the mask
+    if not np.ma.is_masked(masked):
+        return masked.data
+    if masked.dtype.kind not in "biuf":
+        return masked.data  # refused by what it is, masked or not
+    return masked.astype(masked.dtype if masked.dtype.kind == "f" else np.float64).filled(np.nan)
+
+
+def _are_dates(array: np.ndarray) -> bool:
+    """Return whether an array holds dates, times or durations, of numpy or as objects with a time zone."""
+    if array.dtype.kind in "mM":
+        return True
+    dates = (datetime.date, datetime.time, datetime.timedelta)
+    return array.dtype.kind == "O" and array.size > 0 and isinstance(array.flat[0], dates)
 
 
 def _told(value: Any) -> str:

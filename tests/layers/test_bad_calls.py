@@ -1,5 +1,6 @@
 """Bad input is refused by an error of our tree that says what was given, what was expected, what to do."""
 
+import numpy as np
 import pytest
 import torch
 from layer_cases import NAMES
@@ -88,6 +89,30 @@ def test_constructors(name, wrong):
     arguments, options = MAKES[wrong]
     with pytest.raises(ArgumentError, match=f"{wrong}: expected"):
         getattr(memspan, name)(*arguments, **options)
+
+
+LAYERS = (*NAMES, *(f"Phased{name}" for name in NAMES))
+FLAGS = {
+    "bias": (*LAYERS, *(f"{name}Cell" for name in LAYERS)),
+    "batch_first": LAYERS,
+    "bidirectional": LAYERS,
+    "trainable_state": LAYERS,
+}
+
+
+@pytest.mark.parametrize("value", [1, 0, "False", None, 1.0, torch.tensor(True)], ids=str)
+@pytest.mark.parametrize("flag", FLAGS)
+def test_flags_are_true_or_false(flag, value):
+    for name in FLAGS[flag]:
+        with pytest.raises(ArgumentError, match=f"{flag}=.*: expected True or False, got"):
+            getattr(memspan, name)(D, H, **{flag: value})
+        assert getattr(getattr(memspan, name)(D, H, **{flag: np.True_}), flag) is True
+
+
+@pytest.mark.parametrize("flag", ["return_states", "return_gates"])
+def test_flags_of_a_call_are_true_or_false(flag):
+    with pytest.raises(ArgumentError, match=f"{flag}='no': expected True or False, got str"):
+        memspan.GRU(D, H)(X, **{flag: "no"})
 
 
 def test_what_is_not_a_cell():

@@ -99,6 +99,12 @@ def test_extra_repr_and_small_habits():
     layer = memspan.LSTM(3, 5, 2, batch_first=True, forget_bias=1.0)
     assert repr(layer) == "LSTM(3, 5, num_layers=2, batch_first=True, forget_bias=1.0)"
     assert repr(memspan.GRUCell(3, 5, bias=False)) == "GRUCell(3, 5, bias=False)"
+    for cell in (memspan.RNNCell, torch.nn.RNNCell):
+        assert repr(cell(3, 5, nonlinearity="relu")) == "RNNCell(3, 5, nonlinearity=relu)"
+        assert repr(cell(3, 5, bias=False)) == "RNNCell(3, 5, bias=False)"
+    for name in ("RNN", "PhasedRNN", "PhasedRNNCell"):
+        assert repr(getattr(memspan, name)(3, 5, nonlinearity="relu")) == f"{name}(3, 5, nonlinearity=relu)"
+        assert repr(getattr(memspan, name)(3, 5)) == f"{name}(3, 5)"
     assert layer.flatten_parameters() is None
     assert (layer.input_size, layer.hidden_size, layer.proj_size, layer.dropout) == (3, 5, 0, 0.0)
     with pytest.raises(ArgumentError, match=r"proj_size=2: projections are not served; put an nn\.Linear"):

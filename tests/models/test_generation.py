@@ -118,14 +118,40 @@ def test_what_the_fused_kernel_cannot_serve_is_said():
         made().choice("gpu")
 
 
-def test_a_diverged_model_is_named():
+@pytest.mark.parametrize(("part", "value"), [("weight", np.nan), ("bias", np.inf), ("bias", -np.inf)])
+def test_a_diverged_model_is_named(part, value):
     for kernel in ("fused", "steps"):
         model = made()
         with torch.no_grad():
-            model.read_out.weight[0, 0] = torch.nan
+            getattr(model.read_out, part)[0 if value != -np.inf else slice(None)] = value
         for sampling in (LIVELY, Sampling()):
             with pytest.raises(ArgumentError, match="diverged"):
                 model.generate("the", 5, sampling, kernel=kernel)
+
+
+@pytest.mark.parametrize("kernel", ["fused", "steps"])
+def test_a_character_forbidden_by_minus_infinity_is_never_written(kernel):
+    model = made()
+    with torch.no_grad():
+        model.read_out.bias[1:] = -torch.inf
+    for sampling in (LIVELY, Sampling()):
+        written = model.generate("the", 20, sampling, kernel=kernel, distributions=True)
+        assert set(LETTERS.encode(written.text)) == {0}
+        assert (written.distributions[:, 1:] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("seed", 1.5), ("seed", "1"), ("seed", True), ("seed", 2.0), ("top_k", 1.5), ("temperature", "1"),
+     ("temperature", None), ("top_p", True), ("min_p", 1j)],
+)  # fmt: skip
+def test_settings_of_another_kind_are_refused(name, value):
+    with pytest.raises(ArgumentError, match=f"{name} .*: expected a (whole )?number, got"):
+        Sampling(**{name: value})
+
+
+def test_settings_may_be_numpys():
+    assert Sampling(np.float32(0.5), np.int64(3), seed=np.uint32(7)) == Sampling(0.5, 3, seed=7)
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,24 @@ def test_symbols_are_drawn_as_often_as_they_should_be(settings, K):
     assert made.distributions[0, 0] == pytest.approx(own, rel=1e-5)
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.0])
+@pytest.mark.parametrize("energies", [[0, np.inf, 1], [0, np.nan, 1], [-np.inf] * 3], ids=str)
+def test_energies_without_a_distribution_are_noticed(energies, scale):
+    rows = Rows(np.zeros(2, np.int64), np.arange(2), 3, Choosing(scale=scale))
+    rows.choose(torch.tensor([[0.0, 1.0, 2.0], energies]))
+    assert rows.broken
+
+
+def test_a_forbidden_symbol_is_not_drawn_by_the_smallest_random_number():
+    seed = 12_121_362  # found by trying
+    assert uniforms(seed, 1) == [0]
+    rows = Rows(np.zeros(1, np.int64), np.array([seed]), 3, Choosing(distributions=True))
+    made = rows.choose(torch.tensor([[-np.inf, 0.0, -np.inf]]))
+    assert made.symbols.tolist() == [[1]]
+    assert made.distributions.tolist() == [[[0.0, 1.0, 0.0]]]
+    assert not rows.broken
+
+
 @pytest.mark.parametrize("settings", [{"top_k": 3}, {"top_p": 0.5}, {"min_p": 1.0}], ids=str)
 def test_equal_energies_are_kept_together(settings):
     rows = Rows(np.zeros(ROWS, np.int64), np.arange(ROWS), 5, Choosing(**settings))

@@ -6,6 +6,7 @@ import numbers
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,9 +30,17 @@ def whole(name: str, value: Any, least: int = 1) -> int:
     return int(value)
 
 
+def flag(name: str, value: Any) -> bool:
+    """Return True or False; words and numbers are refused, as ``"False"`` would count as true."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ArgumentError(f"{name}={value!r}: expected True or False, got {type(value).__name__}")
+    return bool(value)
+
+
 def sizes(input_size: Any, hidden_size: Any, bias: Any) -> tuple[int, int, int]:
     """Return a cell's first three arguments: D, H and the number of biases."""
-    return whole("input_size", input_size), whole("hidden_size", hidden_size), 2 if bias else 0
+    biases = 2 if flag("bias", bias) else 0
+    return whole("input_size", input_size), whole("hidden_size", hidden_size), biases
 
 
 def share(name: str, value: Any) -> float:

@@ -14,8 +14,8 @@ from memspan.cells.rnn import equations as rnn
 from memspan.errors import ShapeError
 from memspan.layers import checks
 from memspan.layers.call import full_precision
-from memspan.layers.recurrent import named
-from memspan.layers.weights import Initial
+from memspan.layers.recurrent import named, nonlinearity_of
+from memspan.layers.weights import Initial, drawn_anew
 
 
 class OneStep(nn.Module):
@@ -57,15 +57,17 @@ class OneStep(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw every weight anew."""
-        self._initial.fill(self.cell, self._weights())
+        """Draw every weight anew; see ``Recurrent.reset_parameters`` for parametrized ones."""
+        with drawn_anew(self, list(self.cell.parameter_shapes())) as targets:
+            self._initial.fill(self.cell, targets)
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: getattr(self, name) for name in self.cell.parameter_shapes()}
 
     def extra_repr(self) -> str:
-        """Return sizes, and bias where there is none."""
-        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+        """Return sizes, and what is not at its default."""
+        told = [f"{self.input_size}, {self.hidden_size}", *([] if self.bias else ["bias=False"])]
+        return ", ".join(told + nonlinearity_of(self.cell))
 
     def forward(
         self, input: Tensor, hx: Tensor | State | None = None, *, time: Tensor | float | None = None

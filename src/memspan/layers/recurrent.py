@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from memspan.cells import CELLS
 from memspan.cells.cell import Cell, State
+from memspan.cells.time_gate.equations import TimeGate
 from memspan.errors import ArgumentError
 from memspan.kernels import Choice, Unrolled, choose, unroll
 from memspan.kernels.unrolling import KERNELS, KernelName
@@ -20,7 +21,7 @@ from memspan.layers.call import Call, full_precision
 from memspan.layers.checks import Lengths
 from memspan.layers.exporting import unroll_by_scan
 from memspan.layers.stream import Stream
-from memspan.layers.weights import Initial
+from memspan.layers.weights import Initial, drawn_anew
 
 Resets = Tensor | tuple[Tensor, Tensor]
 
@@ -89,10 +90,13 @@ class Recurrent(nn.Module):
         self.cell, self.kernel = named(cell), kernel
         self.input_size, self.hidden_size = cell.input_size, cell.hidden_size
         self.bias, self.num_layers = cell.biases > 0, checks.whole("num_layers", num_layers)
-        self.batch_first, self.dropout = bool(batch_first), checks.share("dropout", dropout)
-        self.bidirectional, self.directions = bool(bidirectional), 2 if bidirectional else 1
+        self.batch_first = checks.flag("batch_first", batch_first)
+        self.dropout = checks.share("dropout", dropout)
+        self.bidirectional = checks.flag("bidirectional", bidirectional)
+        self.directions = 2 if self.bidirectional else 1
         self.replicas = None if replicas is None else checks.whole("replicas", replicas)
-        self.init, self.forget_bias, self.trainable_state = init, forget_bias, trainable_state
+        self.init, self.forget_bias = init, forget_bias
+        self.trainable_state = checks.flag("trainable_state", trainable_state)
         self._initial = Initial(init, forget_bias)
         self._initial.check(cell)
         if self.dropout and self.num_layers == 1:
@@ -122,15 +126,25 @@ class Recurrent(nn.Module):
         return cell
 
     def reset_parameters(self) -> None:
-        """Draw every weight anew; replica r gets what the r-th layer made after one seed would get."""
-        for r in range(self.replicas or 1):
-            for k, names in enumerate(self._names):
-                p = {name: getattr(self, full) for name, full in names.items()}
-                if self.replicas is not None:
-                    p = {name: value.detach()[r] for name, value in p.items()}
-                self._initial.fill(self._cells[k // self.directions], p)
-        for name in self.cell.states if self.trainable_state else ():
-            nn.init.zeros_(getattr(self, f"initial_{name}"))
+        """Draw every weight anew; replica r gets what the r-th layer made after one seed would get.
+
+        A weight under ``torch.nn.utils.parametrize`` becomes what it would be had a new layer's been
+        parametrized, as far as its ``right_inverse`` allows.
+
+        Raises:
+            ArgumentError: a weight that a parametrization or a hook makes, and that cannot be set.
+        """
+        states = [f"initial_{name}" for name in self.cell.states] if self.trainable_state else []
+        weights = [full for names in self._names for full in names.values()]
+        with drawn_anew(self, [*weights, *states]) as targets:
+            for r in range(self.replicas or 1):
+                for k, names in enumerate(self._names):
+                    p = {name: targets[full] for name, full in names.items()}
+                    if self.replicas is not None:
+                        p = {name: value.detach()[r] for name, value in p.items()}
+                    self._initial.fill(self._cells[k // self.directions], p)
+            for name in states:
+                nn.init.zeros_(targets[name])
 
     @property
     def weight(self) -> Tensor:
@@ -162,6 +176,7 @@ class Recurrent(nn.Module):
             "bidirectional": False, "replicas": None, "kernel": "auto", "init": "torch",
             "forget_bias": None, "trainable_state": False,
         }  # fmt: skip
+        told += nonlinearity_of(self.cell)
         told += [f"{name}={getattr(self, name)}" for name, v in usual.items() if getattr(self, name) != v]
         return ", ".join(told)
 
@@ -196,6 +211,8 @@ class Recurrent(nn.Module):
             ArgumentError: lengths out of range, NaN in times, a tensor on another device.
             KernelRefusal: the kernel asked for cannot serve this call.
         """
+        checks.flag("return_states", return_states)
+        checks.flag("return_gates", return_gates)
         with full_precision(input, self.weight) as cast:
             x: Any = cast(input)
             ends: Any = lengths
@@ -254,6 +271,13 @@ def named(cell: Cell) -> Cell:
     if cell.name in CELLS:
         CELLS.resolve(cell.name)  # now, because torch.compile cannot trace an import
     return cell
+
+
+def nonlinearity_of(cell: Cell) -> list[str]:
+    """Return the nonlinearity of a cell as its module prints it, in a list that is empty for tanh."""
+    inner = cell.cell if isinstance(cell, TimeGate) else cell
+    chosen = getattr(inner, "nonlinearity", "tanh")
+    return [] if chosen == "tanh" else [f"nonlinearity={chosen}"]
 
 
 def _stacked(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.utils._python_dispatch import _disable_current_modes
 
 from memspan.cells.cell import Cell
@@ -46,6 +48,67 @@ class Initial:
                 _by_name(cell, p, self.init)
             if self.forget_bias is not None:
                 _set_forget_bias(cell, p, self.forget_bias)
+
+
+@contextlib.contextmanager
+def drawn_anew(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """Return name → tensor to write initial values into; a module has these values at the end.
+
+    Parameters are written in place. What a parametrization makes is another tensor at every look, so writing
+    there would change nothing: such a weight is drawn beside the module and then set, which its
+    ``right_inverse`` turns into the parameters behind it.
+
+    Raises:
+        ArgumentError: a weight that cannot be set; then no weight has changed.
+    """
+    made = [name for name in names if parametrize.is_parametrized(module, name)]
+    hooked = [name for name in names if name not in made and name not in module._parameters]
+    if hooked:
+        raise ArgumentError(
+            f"reset_parameters(): {hooked[0]} is not a parameter of the layer: a hook makes it before every"
+            " call (torch.nn.utils.weight_norm, spectral_norm or prune). Reset the layer before the hook is"
+            " put on, or use torch.nn.utils.parametrizations"
+        )
+    targets = {name: getattr(module, name) for name in names}
+    if not made:
+        yield targets
+        return
+    drawn = {name: torch.empty_like(value).detach() for name, value in targets.items()}
+    yield drawn
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    with torch.no_grad():
+        for name in made:
+            try:
+                _set_parametrized(module, name, drawn[name])
+            except (RuntimeError, NotImplementedError, ValueError) as error:
+                module.load_state_dict(before)
+                raise ArgumentError(_unsettable(module, name, error)) from error
+        for name in set(names) - set(made):
+            targets[name].copy_(drawn[name])
+
+
+SPECTRAL_LOOKS = 15
+"""As many iterations as torch's spectral_norm takes for its first estimate of the largest singular value."""
+
+
+def _set_parametrized(module: nn.Module, name: str, value: Tensor) -> None:
+    """Set a parametrized weight, and renew what spectral_norm has estimated from the one before."""
+    setattr(module, name, value)
+    for step in module.parametrizations[name]:  # type: ignore[index]
+        if hasattr(step, "n_power_iterations"):
+            was_training = step.training
+            step.train()
+            for _ in range(SPECTRAL_LOOKS):
+                getattr(module, name)
+            step.train(was_training)
+
+
+def _unsettable(module: nn.Module, name: str, error: Exception) -> str:
+    kinds = [type(step).__name__.lstrip("_") for step in module.parametrizations[name]]  # type: ignore[index]
+    return (
+        f"reset_parameters(): {name} is parametrized by {', '.join(kinds)}, which takes no new values"
+        f" ({error}); call torch.nn.utils.parametrize.remove_parametrizations, reset, and parametrize again"
+    )
 
 
 def _as_torch(cell: Cell, p: Mapping[str, Tensor]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass
 
 from memspan.errors import ArgumentError
@@ -35,6 +36,10 @@ class Sampling:
     """Names the random numbers of the first row; the i-th after it has seed + i."""
 
     def __post_init__(self) -> None:
+        for name in ("temperature", "top_p", "min_p"):
+            _check_kind(self, name, numbers.Real, "a number")
+        for name in ("top_k", "seed"):
+            _check_kind(self, name, numbers.Integral, "a whole number")
         _require(0 <= self.temperature < math.inf, self, "temperature", "0 or positive")
         _require(self.top_k >= 0, self, "top_k", "0 (off) or the number of characters to keep")
         _require(0 < self.top_p <= 1, self, "top_p", "above 0, at most 1 (off)")
@@ -50,3 +55,10 @@ class Sampling:
 def _require(condition: bool, sampling: Sampling, name: str, expected: str) -> None:
     if not condition:
         raise ArgumentError(f"{name} {getattr(sampling, name)!r}: expected {expected}")
+
+
+def _check_kind(sampling: Sampling, name: str, kind: type, expected: str) -> None:
+    """Refuse what is not of a kind of number, such as a seed of 1.5, which would be cut to 1 in silence."""
+    value = getattr(sampling, name)
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise ArgumentError(f"{name} {value!r}: expected {expected}, got {type(value).__name__}")

@@ -10,7 +10,17 @@ differ between hosts of different vector length.
 
 from __future__ import annotations
 
-from memspan.simd.functions import clamp, exp, reciprocal, relu, sigmoid, tanh, where_positive
+from memspan.simd.functions import (
+    clamp,
+    exp,
+    first_lanes,
+    reciprocal,
+    relu,
+    sigmoid,
+    tanh,
+    where_live,
+    where_positive,
+)
 from memspan.simd.host import IS_X86, LANES, VECTOR_BYTES, host_features, lanes_for
 from memspan.simd.memory import (
     ask_for_line,
@@ -68,6 +78,7 @@ __all__ = [
     "dvstore",
     "dvsum",
     "exp",
+    "first_lanes",
     "fload",
     "floor",
     "flush_denormals",
@@ -95,6 +106,7 @@ __all__ = [
     "vstore",
     "vsum",
     "where_less",
+    "where_live",
     "where_positive",
     "widen",
 ]

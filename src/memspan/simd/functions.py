@@ -7,11 +7,28 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
+from numba.core import types
 from numba.extending import intrinsic
 
 from memspan.linked import linked
 from memspan.simd.host import LANES
-from memspan.simd.vectors import FLAGS, IVEC, VEC, VECTOR, Context, F, call_llvm, multiply_add, splat, vset
+from memspan.simd.vectors import (
+    FLAGS,
+    I32,
+    IVEC,
+    VEC,
+    VECTOR,
+    Context,
+    F,
+    call_llvm,
+    multiply_add,
+    splat,
+    spread,
+    vset,
+)
+
+LARGEST_EXPONENT = F(88.3 if LANES == 16 else 89.0)
+"""Of exp in the sigmoid: ∞ where a division follows, below it where ``reciprocal`` must not meet ∞ · 0."""
 
 
 def _selection(predicate: str) -> Any:
@@ -48,14 +65,38 @@ def _positive(typing: Context, x: Any, value: Any) -> Any:
 
 
 @intrinsic
-def _scale(typing: Context, value: Any, shifted: Any) -> Any:
-    """Return value · 2ⁿ, n the integer in the low bits of ``shifted`` = n + 1.5 · 2²³."""
+def first_lanes(typing: Context, x: Any, count: Any) -> Any:
+    """Return x in the first ``count`` lanes, which may be none, and 0 in the others, NaN or not."""
 
     def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
-        bits = builder.shl(builder.bitcast(args[1], IVEC), splat(IVEC, 23))
-        return builder.bitcast(builder.add(builder.bitcast(args[0], IVEC), bits), VEC)
+        lanes = ir.Constant(IVEC, list(range(LANES)))
+        inside = builder.icmp_signed("<", lanes, spread(builder, IVEC, builder.trunc(args[1], I32)))
+        return builder.select(inside, args[0], splat(VEC, 0.0))
 
-    return VECTOR(VECTOR, VECTOR), generate
+    return VECTOR(VECTOR, types.intp), generate
+
+
+@intrinsic
+def where_live(typing: Context, live: Any, x: Any, other: Any) -> Any:
+    """Return x in the lanes where ``live`` is not 0, else other, whatever x is there."""
+
+    def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
+        inside = builder.fcmp_unordered("!=", args[0], splat(VEC, 0.0))
+        return builder.select(inside, args[1], args[2])
+
+    return VECTOR(VECTOR, VECTOR, VECTOR), generate
+
+
+@intrinsic
+def _power_of_two(typing: Context, shifted: Any) -> Any:
+    """Return 2ⁿ, n in −126 … 128 the integer in the low bits of ``shifted`` = n + 1.5 · 2²³; 2¹²⁸ is ∞."""
+
+    def generate(context: Context, builder: Any, signature: Any, args: Any) -> Any:
+        exponent = builder.shl(builder.bitcast(args[0], IVEC), splat(IVEC, 23))
+        one = splat(IVEC, 0x3F800000)
+        return builder.bitcast(builder.add(exponent, one), VEC)
+
+    return VECTOR(VECTOR), generate
 
 
 @intrinsic
@@ -76,15 +117,16 @@ def reciprocal(typing: Context, x: Any) -> Any:
 
 @linked
 def tanh(x):
-    """Return tanh of a vector.
+    """Return tanh of a vector, in −1 … 1.
 
     Equations:
-        x P(x²) / Q(x²), P and Q of degree 4, x held within ±9, where tanh rounds to ±1. The coefficients
+        x P(x²) / Q(x²), P and Q of degree 4, x² held below 81: at ±9 tanh rounds to ±1. The coefficients
         minimise the largest relative error (2.1e-8 in exact arithmetic); ``tests/test_simd.py``
-        derives them again and bounds the error in float32. Rounding may carry a result one step past 1.
+        derives them again and bounds the error in float32.
     """
-    x = clamp(x, F(-9.0), F(9.0))
-    y = x * x
+    # x itself is not held: past ±9 the quotient only grows, and the result is cut at ±1. So a saturated unit
+    # is exactly ±1 and its derivative 1 − tanh² exactly 0; one rounding above 1 would make it negative.
+    y = _at_most(vset(F(81.0)), x * x)
     p = y * F(1.3354653383146342e-08) + F(2.060907536360901e-05)
     p = p * y + F(3.495587734505534e-03)
     p = p * y + F(1.3381025195121765e-01)
@@ -93,18 +135,17 @@ def tanh(x):
     q = q * y + F(2.5876980274915695e-02)
     q = q * y + F(4.671434164047241e-01)
     q = q * y + F(1.0)
-    return x * p * reciprocal(q)
+    return clamp(x * p * reciprocal(q), F(-1.0), F(1.0))
 
 
 @linked
-def exp(x):
-    """Return exp of a vector, x held within ±87, where it stays in float32.
+def _exp_parts(x):
+    """Return 2ᶠ and 2ⁿ with exp(x) = 2ⁿ · 2ᶠ for −87 ≤ x ≤ 89; 2ᶠ is NaN where x is.
 
     Equations:
-        x log₂e = n + f with n whole and |f| ≤ ½; exp(x) = 2ⁿ · 2ᶠ. 2ᶠ is a polynomial of degree 5 that
-        is 1 at 0 and minimises the largest relative error; ``tests/test_simd.py`` derives it again.
+        x log₂e = n + f with n whole and |f| ≤ ½. 2ᶠ is a polynomial of degree 5 that is 1 at 0 and minimises
+        the largest relative error; ``tests/test_simd.py`` derives it again.
     """
-    x = clamp(x, F(-87.0), F(87.0))
     shifted: Any = multiply_add(x, vset(F(1.4426950216293335)), vset(F(12582912.0)))
     f = multiply_add(x, vset(F(1.4426950216293335)), F(12582912.0) - shifted)
     f = multiply_add(x, vset(F(1.925963033500011e-08)), f)
@@ -113,13 +154,25 @@ def exp(x):
     e = e * f + F(0.24022242426872253)
     e = e * f + F(0.6931470036506653)
     e = e * f + F(1.0)
-    return _scale(e, shifted)
+    return e, _power_of_two(shifted)
+
+
+@linked
+def exp(x):
+    """Return exp of a vector, x held within ±87, where it stays in float32; NaN stays NaN."""
+    fraction, power = _exp_parts(clamp(x, F(-87.0), F(87.0)))
+    return fraction * power
 
 
 @linked
 def sigmoid(x):
-    """Return 1 / (1 + exp(−x)) of a vector, x held within ±87, where exp stays in float32."""
-    return reciprocal(F(1.0) + exp(F(0.0) - x))
+    """Return 1 / (1 + exp(−x)) of a vector, in 0 … 1: exactly 1 from about 17 on, 0 up to −89.
+
+    The zero counts: a closed gate's derivative must vanish however large the input that closed it. Where
+    denormals are flushed it begins at −87.4; with AVX-512 and denormals kept it is 4.5e-39 instead.
+    """
+    fraction, power = _exp_parts(clamp(F(0.0) - x, F(-87.0), LARGEST_EXPONENT))
+    return reciprocal(multiply_add(fraction, power, vset(F(1.0))))
 
 
 @linked

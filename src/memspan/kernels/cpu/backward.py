@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numba as nb
 
-from memspan.kernels.cpu.floats import add_floats, ask_for_lines, copy_floats, sum_floats, zero_floats
+from memspan.kernels.cpu.floats import add_floats, ask_for_lines, copy_floats, zero_floats
 from memspan.kernels.cpu.sequence import live_rows, open_step, state_parts, units_of
 from memspan.kernels.cpu.stencil import *
 from memspan.linked import entry, linked
@@ -143,6 +143,26 @@ def add_from_above(j, n, t):
 
 
 @linked
+def clear_padding(j, n, dz):
+    """Set dz to zero past the last unit of every slot, for the products that run over whole vectors.
+
+    Their weights are zero there, but 0 · NaN is NaN: in these lanes of h lie the 1 and the input of the step,
+    and an input of 1e20 has no finite square.
+    """
+    units, first = units_of(j.H), j.H // LANES * LANES
+    if first == units:
+        return
+    size, counted, lz = 4 * units, j.H - first, j.lz
+    for r in range(n):
+        at = dz + r * lz + 4 * first
+        for _ in range(SLOTS):
+            vstore(at, first_lanes(vload(at), counted))
+            if BLOCKS == 2 and units - first > LANES:
+                vstore(at + VB, vset(F(0.0)))
+            at += size
+
+
+@linked
 def back_through_product(j, n, dz, h, record):
     """dh (+)= dz · W_hh, a slot at a time, so that its part of the panel stays in the first cache.
 
@@ -245,6 +265,7 @@ def backward_chunk(j, t0, t1, n):
         if GATED:
             open_step(j, n, t)
         pointwise_step(j, n, later, t, h, record, record + step_r, dz, log)
+        clear_padding(j, n, dz)
         if GATED:
             back_to_clocks(j, n, t)
         if t > 0 or j.d_state:
@@ -316,52 +337,3 @@ def backward(jobs, first, last):
                 pack_columns(j.panels_x, j.weight_ih, j.D, SLOTS - FROM_X, SLOTS, j.H)
         backward_unit(j)
     restore_modes(jobs[first].modes)
-
-
-@linked
-def add_column(first, target, stride, source, count):
-    """Copy or add count contiguous floats into a column."""
-    for k in range(count):
-        value = fload(source + 4 * k)
-        fstore(target + k * stride, value if first else fload(target + k * stride) + value)
-
-
-@linked
-def sum_clocks(first, target, source, H):
-    """Copy or add the gradients of periods, shifts and open ratios."""
-    for part in range(3):
-        for k in range(H):
-            value = dload(source + 8 * (part * units_of(H) + k))
-            to = target + 8 * (part * H + k)
-            dstore(to, value if first else dload(to) + value)
-
-
-@entry(ENTRY)
-def gather(jobs, first, last):
-    """Sum the tiles' weight gradients in the order of the tiles, into torch's layout."""
-    packed = -1
-    for u in range(first, last):
-        j = jobs[u]
-        H, units, new = j.H, units_of(j.H), j.replica != packed
-        packed = j.replica
-        for part in range(OWN):
-            sum_floats(new, j.d_own + 4 * part * H, j.own_sum + 4 * part * units, H)
-        if GATED:
-            sum_clocks(new, j.d_clocks, j.clock_sum, H)
-        for slot in range(SLOTS):
-            row = GATE[slot] * H
-            here = 4 * slot * units
-            if slot < FROM_H:
-                for unit in range(H):
-                    source = j.dw + (slot * units + unit) * j.ld
-                    sum_floats(new, j.d_weight_hh + 4 * (row + unit) * H, source, H)
-                if j.d_bias_hh:
-                    sum_floats(new, j.d_bias_hh + 4 * row, j.dw_x + here, H)
-            if slot >= SLOTS - FROM_X:
-                if j.d_bias_ih:
-                    sum_floats(new, j.d_bias_ih + 4 * row, j.dw_x + here, H)
-                columns = j.V + j.D
-                table = j.d_table if j.V else j.dw_x + j.lw
-                for d in range(columns):
-                    to = j.d_weight_ih + 4 * (row * columns + d)
-                    add_column(new, to, 4 * columns, table + d * j.lw + here, H)

@@ -41,7 +41,7 @@ def backward_text(spec: Spec) -> str:
         instances("gradient_tile", gradient),
         gradient_rows(spec.rows),
         _pointwise_backward(spec),
-        template("sequence", "backward"),
+        template("sequence", "backward", "gather"),
     ])  # fmt: skip
 
 

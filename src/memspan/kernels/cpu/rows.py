@@ -87,7 +87,7 @@ class Rows:
 
     @property
     def broken(self) -> bool:
-        """Whether energies were met that are not finite."""
+        """Whether a row was met whose energies hold NaN or +∞, or nothing but −∞."""
         return bool(self._broken[0])
 
     def results(self, steps: int) -> Written:

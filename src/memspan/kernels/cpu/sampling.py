@@ -35,6 +35,7 @@ from memspan.simd import (
 from memspan.simd.vectors import F32, I32, VEC, splat
 
 _ONE = 0x3F800000  # the bits of 1.0
+LEAST = F(-87.0)  # exp holds its argument within ±87
 _U32, _U64 = nb.uint32, nb.uint64
 
 
@@ -109,9 +110,13 @@ def largest(energies, padded):
 
 @linked
 def weigh(energies, weights, count, padded, top, scale):
-    """weights = exp(scale · (energies − top)), 0 in the padding; return their sum."""
+    """weights = exp(scale · (energies − top)), 0 in the padding; return their sum.
+
+    Below ``LEAST``, where exp would round up to it, the weight is 0: an energy of −∞ forbids its symbol.
+    """
     for k in range(0, 4 * padded, VECTOR_BYTES):
-        vstore(weights + k, exp((vload(energies + k) - top) * scale))
+        power = (vload(energies + k) - top) * scale
+        vstore(weights + k, where_at_least(power, vset(LEAST), exp(power)))
     for k in range(count, padded):
         fstore(weights + 4 * k, F(0.0))
     return kept(weights, padded, F(0.0), False)
@@ -154,12 +159,15 @@ def filtered(weights, count, padded, top_k, top_p, min_p):
 
 @linked
 def pick(weights, count, bound, target):
-    """Return the first symbol at which the sum of the kept weights passes a target; −1 if none is kept."""
+    """Return the first symbol at which the sum of the kept weights passes a target; −1 if none is kept.
+
+    Sums in another order may not quite reach the target; then it is the last one kept, never one of weight 0.
+    """
     total = F(0.0)
     last: Any = nb.intp(-1)
     for k in range(count):
         weight = fload(weights + 4 * k)
-        if weight >= bound:
+        if weight >= bound and weight > F(0.0):
             total, last = total + weight, k
             if total > target:
                 break
@@ -168,7 +176,7 @@ def pick(weights, count, bound, target):
 
 @linked
 def first_largest(energies, count, top):
-    """Return the first symbol with the largest energy; −1 if there is none, as among NaN."""
+    """Return the first symbol with the largest energy; −1 if there is none."""
     for k in range(count):
         if fload(energies + 4 * k) == top:
             return nb.intp(k)
@@ -177,8 +185,13 @@ def first_largest(energies, count, top):
 
 @linked
 def choose(w, energies, weights, seed, position):
-    """Return the next symbol of one row by the settings of a writing w; −1 if energies are not finite."""
+    """Return the next symbol of one row by the settings of a writing w; −1 where no distribution is defined.
+
+    That is so with NaN or +∞ among the energies, or nothing but −∞.
+    """
     top = largest(energies, w.padded)
+    if not -math.inf < top < math.inf:
+        return nb.intp(-1)
     if w.scale == 0.0:
         return first_largest(energies, w.K, top)
     weigh(energies, weights, w.K, w.padded, top, F(w.scale))

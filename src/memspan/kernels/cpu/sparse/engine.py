@@ -214,7 +214,8 @@ class _Sizes:
         """Floats a tile's part of what a call keeps: a replica's schedule, then its units of work."""
         if not plan.keep:
             return 0
-        return self.unit(plan, count) + round_up(-(-_head(plan, count) // plan.tiles), 16)
+        tiles = max(1, plan.tiles)  # a batch of no rows has none
+        return self.unit(plan, count) + round_up(-(-_head(plan, count) // tiles), 16)
 
     def chunk(self, plan: Plan, count: int) -> int:
         """Steps between borders, 0 where every opening can be kept; the numbers are the same either way."""

@@ -54,7 +54,7 @@ def flatten_unit(j, n, unit):
 def open_step(j, used, e, end, base):
     """All openings of one step: their products first, as all read the old states, then the pointwise part."""
     size = SLOTS * j.ls
-    product_units(used, j.who + 8 * e, end - e, j.panel, j.lp, j.s, j.ls, j.H, 1 + j.D, j.z, size)
+    product_units(used, j.who + 8 * e, end - e, j.panel, j.lp, j.s, j.ls, j.H, j.D, j.z, size)
     for i in range(e, end):
         record = j.saved + (i - base) * j.le if j.saved else nb.intp(0)
         open_forward(j, used, iload(j.who + 8 * i), fload(j.opening + 4 * i), j.z + (i - e) * size, record)

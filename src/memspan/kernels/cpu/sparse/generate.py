@@ -14,7 +14,7 @@ def sparse_text(spec: Spec) -> str:
     columns = (5, *wide) if spec.lanes == 16 else wide  # 64 or 128 units, ones and inputs leave none over
     tiles = {f"weight_{v}": f"weight_tile({s}, {v})" for v in columns}
     for v in wide:
-        tiles[f"unit_{v}"] = f"unit_tile({s}, {spec.from_h}, {v})"
+        tiles[f"unit_{v}"] = f"unit_tile({s}, {spec.from_h}, {spec.from_x}, {v})"
         tiles[f"input_{v}"] = f"state_tile(1, {v}, {s}, {s}, {s})"
         for rows in (4, 1):
             tiles[f"state_{rows}_{v}"] = f"state_tile({rows}, {v}, {spec.from_h}, {spec.from_h}, {s})"
@@ -114,16 +114,17 @@ def _forward(spec: Spec) -> str:
     keep += ["before", *(f"carried[{i}]" for i in states)]
     record = [f"vstore(record + {i} * ls + at, {what})" for i, what in enumerate(keep)]
     record += [f"prefetch_to_write(record + {AHEAD} * j.le + {i} * ls + at)" for i in range(len(keep))]
-    blends = ["vstore(j.s + unit * ls + at, k * value + rest * before)"]
-    blends += [
-        f"vstore(j.c + ({i} * j.H + unit) * ls + at, k * saved[{spec.carried[i]}] + rest * carried[{i}])"
-        for i in states
-    ]
+    # A row past its end still has the input of its last step in its lane: 0 times what follows may be NaN.
+    blends = ["vstore(j.s + unit * ls + at, where_live(live, k * value + rest * before, before))"]
+    for i in states:
+        blend = f"k * saved[{spec.carried[i]}] + rest * carried[{i}]"
+        blends.append(f"vstore(j.c + ({i} * j.H + unit) * ls + at, where_live(live, {blend}, carried[{i}]))")
     return f"""@linked
 def open_forward(j, used, unit, opening, z, record):
     ls = j.ls
     for at in range(0, used, VB):
-        k = opening * vload(j.live + at)
+        live = vload(j.live + at)
+        k = opening * live
         rest = F(1.0) - k
         before, carried = vload(j.s + unit * ls + at), {_carried(spec, "j.c")}
         value, saved = cell_forward({_rows("z + at", spec.slots)}, before, carried{_own(spec)})
@@ -160,20 +161,25 @@ def _backward(spec: Spec) -> str:
     terms = ["above * (value - before)"]
     terms += [f"parts[{i}] * (saved[{spec.carried[i]}] - carried[{i}])" for i in states]
     made = "g, direct, back" + (", own" if spec.own else "")
+    onward = f"rest * above{' + direct' if spec.direct else ''}"
     body += [
         f"above, parts = vload(j.dh + unit * ls + at), {_carried(spec, 'j.dc')}",
         "live = vload(j.live + at)",
         "k = opening * live",
         "rest = F(1.0) - k",
-        f"total = total + live * ({' + '.join(terms)})",
+        f"total = total + where_live(live, {' + '.join(terms)}, zero)",
         f"reaching = ({''.join(f'k * parts[{i}], ' for i in states)})",
         f"{made} = cell_backward(saved, carried, before, value, k * above, reaching{_own(spec)})",
-        *(f"vstore(dz + {i} * ls + at, g[{i}])" for i in range(spec.slots)),
-        f"vstore(j.dh + unit * ls + at, rest * above{' + direct' if spec.direct else ''})",
-        *(f"vstore(j.dc + ({i} * j.H + unit) * ls + at, rest * parts[{i}] + back[{i}])" for i in states),
-        *(f"own_{i} = own_{i} + own[{i}]" for i in range(spec.own)),
+        *(f"vstore(dz + {i} * ls + at, where_live(live, g[{i}], zero))" for i in range(spec.slots)),
+        f"vstore(j.dh + unit * ls + at, where_live(live, {onward}, above))",
+        *(
+            f"vstore(j.dc + ({i} * j.H + unit) * ls + at,"
+            f" where_live(live, rest * parts[{i}] + back[{i}], parts[{i}]))"
+            for i in states
+        ),
+        *(f"own_{i} = own_{i} + where_live(live, own[{i}], zero)" for i in range(spec.own)),
     ]
-    sums = ["total", *(f"own_{i}" for i in range(spec.own))]
+    sums = ["zero", "total", *(f"own_{i}" for i in range(spec.own))]
     ends = []
     for i in range(spec.own):
         ends += [f"to = j.own_sum + 4 * ({i} * j.units + unit)", f"fstore(to, fload(to) + vsum(own_{i}))"]

@@ -13,28 +13,36 @@ from memspan.simd.vectors import I64, VEC, splat
 _ZERO = splat(VEC, 0.0)
 
 
-def unit_tile(slots: int, recurrent: int, vectors: int) -> Any:
-    """z = W_u · s for one unit u: its first ``recurrent`` slots over H rows of s, all slots over 1 + D more.
+def unit_tile(slots: int, recurrent: int, inputs: int, vectors: int) -> Any:
+    """z = W_u · s for one unit u: H rows of s, then a row of ones, then D rows of the input.
+
+    Args:
+        slots: sums of a unit; all take the ones, whose weights are the biases.
+        recurrent: its first so many take the H rows.
+        inputs: its last so many take the D rows. The others must not: 0 times an infinite input is NaN.
+        vectors: vectors of each.
 
     Returns:
-        An intrinsic of (w, s, ls, H, D1, z, lz).
+        An intrinsic of (w, s, ls, H, D, z, lz).
     """
 
     def write(s: Writer, w: Any, a: Any, la: Any, H: Any, D: Any, z: Any, lz: Any) -> None:
         sums: Values = [_ZERO] * (slots * vectors)
-        for count, used in ((H, recurrent), (D, slots)):
 
-            def body(now: Values, used: int = used) -> Values:
-                *sums, w, a = now
-                rows = s.vectors(a, vectors)
-                for slot in range(used):
-                    weight = s.spread(w, 4 * slot)
-                    for v, row in enumerate(rows):
-                        i = slot * vectors + v
-                        sums[i] = s.multiply_add(weight, row, sums[i])
-                return [*sums, s.at(w, 4 * used), s.b.add(a, la)]
+        def row(now: Values, first: int, last: int, width: int) -> Values:
+            """Add one row of s to the sums first … last − 1; width: weights that a row has."""
+            *sums, w, a = now
+            rows = s.vectors(a, vectors)
+            for slot in range(first, last):
+                weight = s.spread(w, 4 * slot)
+                for v, part in enumerate(rows):
+                    i = slot * vectors + v
+                    sums[i] = s.multiply_add(weight, part, sums[i])
+            return [*sums, s.at(w, 4 * width), s.b.add(a, la)]
 
-            *sums, w, a = s.loop(count, [*sums, w, a], body)
+        now = s.loop(H, [*sums, w, a], lambda now: row(now, 0, recurrent, recurrent))
+        now = row(now, 0, slots, slots)
+        *sums, w, a = s.loop(D, now, lambda now: row(now, slots - inputs, slots, slots))
         for slot, place in enumerate(s.rows(z, lz, slots)):
             for v in range(vectors):
                 s.store(place, v * VECTOR_BYTES, sums[slot * vectors + v])
