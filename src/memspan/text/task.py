@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from memspan.errors import ArgumentError
+from memspan.fields import check_fields
 from memspan.streams import stream
 from memspan.tasks.task import Batch, Read, Task
 from memspan.text.corpus import Corpus, content_hash, load_corpus, read_sources
@@ -58,8 +59,10 @@ class Text(Task):
     name = "text"
     solved_at = 0.99
     measures = ("bits_per_character",)
+    pinned = ("sha256",)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.window < 2:
             raise ArgumentError(f"window {self.window}: expected at least 2 characters")
         shares = (self.validation, self.test)
