@@ -255,9 +255,9 @@ class RunConfig:
         """
         rest = dict(values)
         task_class = TASKS.resolve(rest.pop("task", "palindrome"))
-        if not dataclasses.is_dataclass(task_class):
+        if "__dataclass_fields__" not in dir(task_class):
             raise ArgumentError(
-                f"task {task_class.__name__} is no dataclass, so that it has no fields to set"
+                f"task {task_class.__name__} is no dataclass; decorate it like a built-in one"
             )
         seed = coerce("seed", rest.pop("seed", 0), int)
         task_names = {f.name for f in dataclasses.fields(task_class)}

@@ -36,7 +36,7 @@ def check_done_run(run: DoneRun, source: str) -> None:
     if not isinstance(run.reason, str):
         _refuse(source, run, "reason", run.reason, "a text")
     steps = run.config.get("steps")
-    budget = steps if _is_whole(steps) else LARGEST - 1
+    budget = steps if isinstance(steps, int) else LARGEST - 1
     if not _is_whole(run.step) or not 0 <= run.step <= budget:
         _refuse(source, run, "step", run.step, f"a whole number in 0 … {budget}")
     if not _is_real(run.wall_seconds) or not 0 <= run.wall_seconds < math.inf:
@@ -52,9 +52,9 @@ def _check_numbers(run: DoneRun, source: str) -> None:
             _refuse(source, run, f"final_{name}", value, "a number")
         if run.status == "finished" and not math.isfinite(value):
             _refuse(source, run, f"final_{name}", value, "a finite number, for the run is finished")
-    for name, value in run.facts.items():
-        if not isinstance(value, str):
-            _refuse(source, run, name, value, "a text")
+    for name, fact in run.facts.items():
+        if not isinstance(fact, str):
+            _refuse(source, run, name, fact, "a text")
 
 
 def _check_curve(run: DoneRun, source: str, name: str, curve: Curve) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load
 from torch import Tensor
 
-from memspan.config import Recipe
+from memspan.config import Recipe, RunConfig
 from memspan.errors import ArgumentError, shown
 from memspan.machine import free_memory
-from memspan.models.sequence import cell_of
+from memspan.models.sequence import SequenceModel, cell_of
 from memspan.untrusted import file_size, read_json
 
 DTYPE = "F32"
@@ -114,6 +115,26 @@ def _check_memory(path: Path, size: int) -> None:
         raise ArgumentError(
             f"{path} has {size:,} bytes and takes twice as many in memory, where {free:,} are free"
         )
+
+
+def state_weights(run: RunConfig, state: bytes) -> dict[str, Tensor]:
+    """Return name → weight of a run from the bytes of its stored state.
+
+    Raises:
+        ArgumentError: damaged, another run's, or of another size or dtype than the run's network.
+    """
+    try:
+        flat = load(state)["weights"]
+    except (SafetensorError, KeyError) as error:
+        raise ArgumentError(f"this is not a stored state of run {run.id}: {error}") from None
+    fits = flat.dtype == torch.float32 and run.recipe.layers <= flat.numel()  # 10⁷ layers take minutes
+    model = SequenceModel.of(run) if fits else None
+    if model is None or flat.shape != (model.parameter_count(),):
+        raise ArgumentError(
+            f"this is not a stored state of run {run.id}: it holds {tuple(flat.shape)} weights of "
+            f"{flat.dtype}; expected as many float32 as the run's network has"
+        )
+    return model.named(flat)
 
 
 def check_dtypes(state: Mapping[str, Tensor]) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -20,6 +19,7 @@ from memspan.layers import Recurrent
 from memspan.layers.stored import layer_of
 from memspan.models.inputs import as_inputs
 from memspan.models.sequence import READ_OUT, SequenceModel, in_layer
+from memspan.models.weights import state_weights
 from memspan.streams import stream
 from memspan.tasks.task import Batch
 from memspan.untrusted import file_size, read_json
@@ -60,8 +60,7 @@ class Specimen:
     @classmethod
     def trained(cls, run: RunConfig, state: bytes, number: int = 0) -> Specimen:
         """Return one layer of what a run ended with, from the bytes of its final state."""
-        weights = safetensors.torch.load(state)["weights"]
-        return cls._of_model(run, SequenceModel.of(run).named(weights), number)
+        return cls._of_model(run, state_weights(run, state), number)
 
     @classmethod
     def fresh(cls, run: RunConfig, number: int = 0) -> Specimen:

@@ -80,7 +80,11 @@ def load_corpus(name: str, unit: Unit = "char") -> Corpus:
         >>> len(corpus), len(corpus.vocabulary), corpus.data.dtype, corpus.text[:16]
         (2883, 57, dtype('uint8'), 'The United State')
     """
-    sources = read_sources(name)
+    return encoded_corpus(name, unit, read_sources(name))
+
+
+def encoded_corpus(name: str, unit: Unit, sources: Sequence[Source]) -> Corpus:
+    """Return the corpus that these files make; see ``load_corpus``."""
     if unit == "char":
         vocabulary = Vocabulary.of(piece for source in sources for piece in _pieces(source))
     else:
