@@ -19,8 +19,8 @@ from memspan.text.task import Text
 from memspan.untrusted import read_file, read_json
 
 SOUND = RunConfig(Text(), Recipe()).flat()
-TYPED = {"cli/grid.py", "cli/train.py", "app/train.py", "config.py"}
-"""Where a person's words become a run; app/train.py offers a list to choose from."""
+TYPED = {"cli/grid.py", "cli/train.py", "config.py"}
+"""Where a person's words become a run."""
 
 
 @pytest.mark.parametrize("cell", [*CELLS, *CELLS._shipped])

@@ -255,7 +255,7 @@ class RunConfig:
         """
         rest = dict(values)
         task_class = TASKS.resolve(rest.pop("task", "palindrome"))
-        if "__dataclass_fields__" not in dir(task_class):
+        if not hasattr(task_class, "__dataclass_fields__"):
             raise ArgumentError(
                 f"task {task_class.__name__} is no dataclass; decorate it like a built-in one"
             )

@@ -86,8 +86,8 @@ class UntrustedNameError(ArgumentError):
         self.kind, self.path = kind, path
         super().__init__(
             f"a file names the {kind} {shown(path)}, an import path; files may name registered {kind}s only, "
-            "and nothing was imported. If you trust that code, name it yourself: trust=[path] in Python, "
-            "--trust path on the command line"
+            f"and nothing was imported. If you trust that code, name it yourself: trust=[{shown(path)}] in "
+            f"Python, --trust {path[:LONGEST]} on the command line"
         )
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:

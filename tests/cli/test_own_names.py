@@ -1,4 +1,4 @@
-"""A cell of one's own, typed on the command line: trained, stored, and read again by whoever names it again."""
+"""A cell of one's own, typed on the command line: trained, stored, and read again where it is named again."""
 
 import json
 
@@ -9,7 +9,15 @@ from memspan.config import RunConfig
 from memspan.ledger import Ledger
 
 LAYER, CELL = "own_layers:Leaky", "own_cells_of_a_test:Mine"
-SMALL = ["--hidden", "8", "--batch", "8", "--steps", "4", "--evaluate-every", "4", "--evaluation-size", "8", "--final-size", "8"]
+SIZES = {
+    "--hidden": 8,
+    "--batch": 8,
+    "--steps": 4,
+    "--evaluate-every": 4,
+    "--evaluation-size": 8,
+    "--final-size": 8,
+}
+SMALL = [word for flag in SIZES.items() for word in flag]
 CODE = "from memspan.cells.rnn.equations import RNN\n\n\nclass Mine(RNN):\n    name = 'mine'\n"
 
 

@@ -157,6 +157,8 @@ TYPES = [
     ("curve_loss_step", pa.int64(), 20), ("curve_loss_mean", pa.list_(pa.string()), ["1"] * 5),
     ("curve_loss_mean", pa.list_(pa.int64()), [1] * 5),
     ("curve_loss_mean", pa.list_(pa.list_(pa.float32())), [[1.0]] * 5),
+    ("curve_loss_step", pa.struct([("a", pa.int64())]), {"a": 1}), ("curve_loss_step", pa.string(), "20"),
+    ("step", pa.struct([("a", pa.int64())]), {"a": 1}), ("step", pa.uint64(), 2**64 - 1),
     ("config", pa.int64(), 5), ("config", pa.binary(), b"{}"),
 ]  # fmt: skip
 
@@ -182,6 +184,12 @@ def test_a_missing_column_is_refused_though_the_seal_fits(sound, tmp_path, monke
     rows, schema = sound
     schema = schema.remove(schema.get_field_index(name))
     assert name in refused(forge(tmp_path / "runs.parquet", rows, schema), tmp_path, monkeypatch)
+
+
+def test_two_columns_of_one_name_are_refused(sound, tmp_path, monkeypatch):
+    rows, schema = sound
+    schema = schema.append(pa.field("final_accuracy", pa.float64()))
+    assert "two columns" in refused(forge(tmp_path / "r.parquet", rows, schema), tmp_path, monkeypatch)
 
 
 def test_a_run_that_is_there_twice_is_refused(sound, tmp_path, monkeypatch):

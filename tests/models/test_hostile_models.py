@@ -317,6 +317,11 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path, dtype):
     assert not (tmp_path / "model").exists()
 
 
+def test_weights_that_do_not_fit_into_memory_are_refused(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("memspan.models.weights.free_memory", lambda: 1000)
+    assert "1,000 are free" in refused(folder, tmp_path, monkeypatch, PretrainedError)
+
+
 def test_memory_stays_bounded(sound, tmp_path):
     """A million times too large in every size, under a limit of 1 GB beside what is loaded."""
     for k, (field, size) in enumerate(

@@ -90,9 +90,10 @@ def _recognise(file: Any, path: Path) -> None:
         raise LedgerError(f"{str(path)!r} has other columns than it was written with; export the runs again")
     names = file.schema_arrow.names
     parts = [f"curve_{curve}_{part}" for curve in _curve_names(names) for part in PARTS]
-    missing = [name for name in (*sorted(_PLAIN), *parts) if names.count(name) != 1]
-    if missing:
-        raise LedgerError(f"{str(path)!r} has no column {missing[0]!r}, or two; export the runs again")
+    missing = [name for name in (*sorted(_PLAIN), *parts) if name not in names]
+    if missing or len(set(names)) < len(names):
+        which = f"has no column {missing[0]!r}" if missing else "has two columns of one name"
+        raise LedgerError(f"{str(path)!r} {which}; export the runs again")
 
 
 def _foreign(path: Path) -> ForeignLedgerError:
@@ -173,5 +174,5 @@ def _curve(row: Mapping[str, Any], name: str, path: Path) -> Curve:
 
 def _array(scalar: Any) -> np.ndarray:
     """Return a list's numbers; what is no list is empty, and so of another length than its curve."""
-    values = getattr(scalar, "values", None)
-    return np.empty(0) if values is None else values.to_numpy(zero_copy_only=False)
+    values: Any = getattr(scalar, "values", None)
+    return values.to_numpy(zero_copy_only=False) if hasattr(values, "to_numpy") else np.empty(0)
