@@ -237,9 +237,7 @@ class RunConfig:
         CELLS.check_stored(flat.get("cell", Recipe.cell), trust)
         for name in TASKS.resolve(task).pinned:
             if not flat.get(name):
-                raise ArgumentError(
-                    f"the config says no {name}, by which its {task} is known; it is not whole"
-                )
+                raise ArgumentError(f"the config has no {name}; a stored config of task {task!r} needs it")
         return cls.from_flat(flat)
 
     @classmethod

@@ -36,7 +36,7 @@ def coerce(name: str, value: Any, kind: Any) -> Any:
         ArgumentError: another type, or a whole number of more than 64 bits.
     """
     if get_origin(kind) is Literal:
-        if not isinstance(value, str) or value not in get_args(kind):
+        if not any(type(value) is type(choice) and value == choice for choice in get_args(kind)):
             raise UnknownNameError(name, value, get_args(kind))
         return value
     if kind is int and isinstance(value, float) and value.is_integer():
