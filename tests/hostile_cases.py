@@ -61,7 +61,7 @@ _WATCH = Watch()
 
 
 @contextlib.contextmanager
-def harmless(folder, monkeypatch, *, seconds=60):
+def harmless(folder, monkeypatch, *, seconds=120):
     """Whatever runs inside imports no canary, opens no path with ``canary`` in its name, and ends.
 
     The alarm is no measurement: what is waited for here is waited for without end.

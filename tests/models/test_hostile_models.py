@@ -144,7 +144,7 @@ TEXTS = {
     "unsorted characters": WHOLE.format(REST.replace("acnry", "yrnca")).encode(),
     "a character twice": WHOLE.format(REST.replace("acnry", "acnnry")).encode(),
     "no character": WHOLE.format(REST.replace("acnry", "")).encode(),
-    "a million names": b"{" + b",".join(b'"%d":1' % k for k in range(10**6)) + b"}",
+    "100,000 names": b"{" + b",".join(b'"%d":1' % k for k in range(10**5)) + b"}",
     "unfinished text": b'{"kind": "memspan',
 }
 
@@ -276,6 +276,7 @@ def test_a_model_loads_without_its_corpus(folder, tmp_path, monkeypatch, kind):
     forge(folder, json.dumps(page))
     with harmless(tmp_path, monkeypatch):
         model = CharacterModel.from_pretrained(folder)
+        model.recurrent.kernel = "reference"  # which is not compiled first
         assert model.logits(VOCABULARY.encode("can")).shape == (3, 5)
     assert model.run.task.corpus == str(corpus)
 
