@@ -10,12 +10,13 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 from memspan.cells import CELLS
-from memspan.errors import ArgumentError, UnknownNameError
+from memspan.errors import ArgumentError, UnknownNameError, shown
+from memspan.fields import check_fields, coerce, require, typed, with_default
 from memspan.tasks import TASKS
 from memspan.tasks.task import Task
 
@@ -112,28 +113,39 @@ class Recipe:
 
     def __post_init__(self) -> None:
         CELLS[self.cell]
-        _check_fields(self)
+        check_fields(self)
         for name in _COUNTS:
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in _POSITIVE:
             value = getattr(self, name)
-            _require(math.isfinite(value) and value > 0, name, value, "a positive number")
-        _require(math.isfinite(self.clip) and self.clip >= 0, "clip", self.clip, "0 (off) or positive")
+            require(math.isfinite(value) and value > 0, name, value, "a positive number")
+        require(math.isfinite(self.clip) and self.clip >= 0, "clip", self.clip, "0 (off) or positive")
         longest = self.chrono_longest
-        _require(longest == 0 or longest >= 3, "chrono_longest", longest, "at least 3, or 0 for the task's")
-        _require(self.biases in (1, 2), "biases", self.biases, "1 or 2")
+        require(longest == 0 or longest >= 3, "chrono_longest", longest, "at least 3, or 0 for the task's")
+        require(self.biases in (1, 2), "biases", self.biases, "1 or 2")
         for name in ("momentum", "dropout"):
-            _require(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
+            require(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
         self._check_clocks()
         self._check_cell()
 
+    @classmethod
+    def from_stored(cls, values: object, trust: Collection[str] = ()) -> Recipe:
+        """Build a recipe from what a file says; see ``RunConfig.from_stored``."""
+        fields = _object(values, "recipe")
+        CELLS.check_stored(fields.get("cell", cls.cell), trust)
+        names = {f.name for f in dataclasses.fields(cls)}
+        for name in fields:
+            if name not in names:
+                raise UnknownNameError("field", name, names)
+        return cls(**typed(cls, fields))
+
     def _check_clocks(self) -> None:
-        _require(0 <= self.leak <= 1, "leak", self.leak, "0 … 1")
-        _require(0 < self.clock_ratio <= 1, "clock_ratio", self.clock_ratio, "above 0 and at most 1")
-        _require(self.clock_low <= self.clock_high, "clock_low", self.clock_low, "at most clock_high")
+        require(0 <= self.leak <= 1, "leak", self.leak, "0 … 1")
+        require(0 < self.clock_ratio <= 1, "clock_ratio", self.clock_ratio, "above 0 and at most 1")
+        require(self.clock_low <= self.clock_high, "clock_low", self.clock_low, "at most clock_high")
         low, high = self.clock_window_low, self.clock_window_high
         window = low == high == 0 or (0 < low <= high and math.isfinite(high))
-        _require(window, "clock_window_low", low, "0 with clock_window_high 0, or above 0 up to that")
+        require(window, "clock_window_low", low, "0 with clock_window_high 0, or above 0 up to that")
 
     def _check_cell(self) -> None:
         """Refuse options that the cell does not have."""
@@ -179,7 +191,7 @@ class RunConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require(0 <= self.seed < 2**63, "seed", self.seed, "in 0 … 2⁶³ − 1")
+        require(0 <= self.seed < 2**63, "seed", self.seed, "in 0 … 2⁶³ − 1")
         if self.recipe.bias == "chrono" and not self.recipe.chrono_longest and self.task.steps < 2:
             raise ArgumentError("bias 'chrono' needs sequences of at least 2 inputs; take a longer one")
 
@@ -205,8 +217,35 @@ class RunConfig:
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
 
     @classmethod
+    def from_stored(cls, values: object, trust: Collection[str] = ()) -> RunConfig:
+        """Build a run from a config that a file gives: a ledger, a Parquet file, a saved model.
+
+        Anybody may have written it. It names registered cells and tasks only; nothing is imported for it,
+        and no file is opened.
+
+        Args:
+            values: what the file says, flat.
+            trust: import paths of cells and tasks of your own that it may name.
+
+        Raises:
+            UntrustedNameError: another import path.
+            ArgumentError: no such config, or one that is found by reading a file.
+        """
+        flat = _object(values, "config")
+        task = flat.get("task", "palindrome")
+        TASKS.check_stored(task, trust)
+        CELLS.check_stored(flat.get("cell", Recipe.cell), trust)
+        for name in TASKS.resolve(task).pinned:
+            if not flat.get(name):
+                raise ArgumentError(f"the config has no {name}; a stored config of task {task!r} needs it")
+        return cls.from_flat(flat)
+
+    @classmethod
     def from_flat(cls, values: Mapping[str, Any]) -> RunConfig:
-        """Build a run from a flat mapping; missing recipe fields take their default.
+        """Build a run from a flat mapping, as a person writes it; missing fields take their default.
+
+        Cells and tasks may be import paths, and a text is opened to find its hash: for what comes from a
+        file there is ``from_stored``.
 
         Raises:
             UnknownNameError: a key that is no field of the task, the recipe or the run.
@@ -214,57 +253,30 @@ class RunConfig:
         """
         rest = dict(values)
         task_class = TASKS.resolve(rest.pop("task", "palindrome"))
-        seed = _coerce("seed", rest.pop("seed", 0), int)
+        if not hasattr(task_class, "__dataclass_fields__"):
+            raise ArgumentError(
+                f"task {task_class.__name__} is no dataclass; decorate it like a built-in one"
+            )
+        seed = coerce("seed", rest.pop("seed", 0), int)
         task_names = {f.name for f in dataclasses.fields(task_class)}
         recipe_names = {f.name for f in dataclasses.fields(Recipe)}
         for name in rest:
             if name not in task_names | recipe_names:
                 raise UnknownNameError("field", name, task_names | recipe_names | {"task", "seed"})
-        difficulty = _typed(task_class, {k: v for k, v in rest.items() if k in task_names})
-        recipe = _typed(Recipe, {k: v for k, v in rest.items() if k in recipe_names})
-        missing = task_names - difficulty.keys() - _with_default(task_class)
+        difficulty = typed(task_class, {k: v for k, v in rest.items() if k in task_names})
+        recipe = typed(Recipe, {k: v for k, v in rest.items() if k in recipe_names})
+        missing = task_names - difficulty.keys() - with_default(task_class)
         if missing:
             raise ArgumentError(f"task {task_class.name!r} needs {', '.join(sorted(missing))}")
         return cls(task_class(**difficulty), Recipe(**recipe), seed)
 
 
-def _with_default(cls: type) -> set[str]:
-    return {f.name for f in dataclasses.fields(cls) if f.default is not dataclasses.MISSING}
+def _object(values: object, kind: str) -> dict[str, Any]:
+    """Return what a file gives as names and values.
 
-
-_hints: Callable[[Any], dict[str, Any]] = functools.cache(get_type_hints)
-"""The types of a class's fields; to read them takes ten times as long as to check by them."""
-
-
-def _typed(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    hints = _hints(cls)
-    return {name: _coerce(name, value, hints[name]) for name, value in values.items()}
-
-
-def _coerce(name: str, value: Any, kind: Any) -> Any:
-    """Return value as kind; an integer may stand for a float, nothing else is converted."""
-    if get_origin(kind) is Literal:
-        return value
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind is int and isinstance(value, float) and value.is_integer():
-        return int(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ArgumentError(f"{name}={value!r}: expected {kind.__name__}, got {type(value).__name__}")
-    return value
-
-
-def _check_fields(recipe: Recipe) -> None:
-    hints = _hints(type(recipe))
-    for f in dataclasses.fields(recipe):
-        value, kind = getattr(recipe, f.name), hints[f.name]
-        if get_origin(kind) is Literal:
-            if value not in get_args(kind):
-                raise UnknownNameError(f.name, value, get_args(kind))
-        elif _coerce(f.name, value, kind) is not value:
-            object.__setattr__(recipe, f.name, _coerce(f.name, value, kind))
-
-
-def _require(condition: bool, name: str, value: object, expected: str) -> None:
-    if not condition:
-        raise ArgumentError(f"{name} {value!r}: expected {expected}")
+    Raises:
+        ArgumentError: something else.
+    """
+    if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
+        raise ArgumentError(f"a {kind} is an object of names and values; got {shown(values)}")
+    return dict(values)

@@ -64,7 +64,7 @@ def trained_runs(folder: Path) -> dict[str, RunConfig]:
     """Return name → run of stored palindrome networks with their weights, the longest sequences first."""
     with _ledger(folder) as ledger:
         found = _select(ledger, status="finished", task="palindrome", imported=False)
-        every = [RunConfig.from_flat(record.config) for record in found]
+        every = [RunConfig.from_stored(record.config) for record in found]
         runs = [run for run in every if run.recipe.layers == 1]  # a probe asks one layer, from its own input
         runs.sort(key=lambda run: (-run.task.steps, run.recipe.cell, run.seed))
         return {_name(run): run for run in runs[:MOST] if ledger and ledger.final_state(run.id)}

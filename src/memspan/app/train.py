@@ -51,7 +51,7 @@ def run_of(
         "task": "palindrome", "length": int(length), "cell": cell, "hidden": int(hidden), "init": init,
         "bias": bias, "optimizer": optimizer, "learning_rate": rate, "steps": int(steps), "seed": int(seed),
     }  # fmt: skip
-    return RunConfig.from_flat(wanted)
+    return RunConfig.from_stored(wanted)  # whoever visits the page names no code
 
 
 def watch(run: RunConfig, session: str, folder: Path) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,12 @@ CELLS = Registry(
         "phased_gru": "memspan.cells.time_gate.phased:phased_gru",
         "phased_lstm": "memspan.cells.time_gate.phased:phased_lstm",
     },
+    bases=("memspan.cells.cell:Cell", "torch.nn:Module"),
+    shipped=[
+        f"memspan.cells.lstm.variants:{name}"
+        for name in ("sigmoid_g", "relu_g", "held_i", "held_f", "held_g", "held_o")
+    ],
+    functions=True,
 )
 
 

@@ -32,6 +32,9 @@ class Target:
     """Look at a run before its training instead of after it."""
     cell: str = ""
     """The cell of saved weights; told from their number of gates if not given."""
+    trust: tuple[str, ...] = ()
+    """Import paths (package.module:Class) of cells and tasks of your own that a stored run may name; their
+    code runs."""
     layer: int = 0
     """Which layer (times directions) of saved weights."""
     steps: int = 100
@@ -52,7 +55,7 @@ class Target:
         from memspan.probes.specimen import Specimen
 
         if Path(what).exists():
-            return Specimen.of_file(Path(what), self.cell, self.layer)
+            return Specimen.of_file(Path(what), self.cell, self.layer, self.trust)
         if not re.fullmatch(r"[0-9a-f]{1,16}", what):
             raise ArgumentError(f"{what!r} is neither a file nor a run's id (memspan runs list shows them)")
         return self._of_run(what)
@@ -70,7 +73,7 @@ class Target:
                 raise ArgumentError(
                     f"{len(found)} runs in {str(self.out)!r} have an id that begins with {id}"
                 )
-            run = RunConfig.from_flat(found[0].config)
+            run = RunConfig.from_stored(found[0].config, self.trust)
             if self.before:
                 return Specimen.fresh(run, self.layer)
             state = ledger.final_state(found[0].id)

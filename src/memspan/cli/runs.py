@@ -79,6 +79,9 @@ class RunsImport:
     ``memspan reproduce --publish`` wrote, whose answers come along."""
     out: Path = Path("out")
     """Folder of the ledger, made if need be."""
+    trust: tuple[str, ...] = ()
+    """Import paths (package.module:Class) of cells and tasks of your own that the file may name; the code of
+    the tasks runs."""
 
     def run(self) -> int:
         """Import and print how many runs were added and how many were there already."""
@@ -94,7 +97,11 @@ class RunsImport:
             if self.file.is_dir():
                 report = import_results(ledger, self.file)
             else:
-                report = import_parquet(ledger, self.file, check_id=lambda flat: RunConfig.from_flat(flat).id)
+                report = import_parquet(
+                    ledger,
+                    self.file,
+                    check_id=lambda config: RunConfig.from_stored(config, self.trust).id,
+                )
         print(f"{report.added} runs added, {report.already} were there already")
         if report.refused:
             print(f"{len(report.refused)} differ from the finished runs stored here and were left out:")

@@ -22,6 +22,8 @@ class ModelOptions:
     model: str | None = None
     """Folder of a model, or owner/name on the Hugging Face Hub; the last one trained if not given, else the
     shipped one."""
+    trust: tuple[str, ...] = ()
+    """Import paths (package.module:Class) of cells of your own that the model may name; their code runs."""
 
     def load(self) -> CharacterModel:
         """Return the model.
@@ -32,8 +34,8 @@ class ModelOptions:
         from memspan.models.character import CharacterModel
 
         if self.model is not None:
-            return CharacterModel.from_pretrained(self.model)
-        return CharacterModel.from_pretrained(last_trained() or shipped_model())
+            return CharacterModel.from_pretrained(self.model, trust=self.trust)
+        return CharacterModel.from_pretrained(last_trained() or shipped_model(), trust=self.trust)
 
 
 def remember(folder: Path) -> None:

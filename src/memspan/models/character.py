@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load
 from torch import Tensor, nn
 
 from memspan.config import Recipe, RunConfig
@@ -29,7 +27,8 @@ from memspan.models.generation import (
 )
 from memspan.models.pretrained import Pretrained
 from memspan.models.sampling import Sampling
-from memspan.models.sequence import SequenceModel, cell_of
+from memspan.models.sequence import cell_of
+from memspan.models.weights import state_weights
 from memspan.text.vocabulary import Unknown, Vocabulary
 
 PIECE = 4096
@@ -108,10 +107,7 @@ class CharacterModel(nn.Module, Pretrained):
                 f"run {run.id} does not read one-hot characters; its task is {run.task.name!r}"
             )
         model = cls(run.task.vocabulary, run.recipe, run=run)
-        try:
-            named = SequenceModel.of(run).named(load(state)["weights"])
-        except (SafetensorError, KeyError, RuntimeError) as error:
-            raise ArgumentError(f"this is not a stored state of run {run.id}: {error}") from None
+        named = state_weights(run, state)
         model.load_state_dict({module_name(name): value for name, value in named.items()})
         return model.eval()
 

@@ -1,7 +1,8 @@
 """A model as a folder: ``config.json`` with its vocabulary, ``model.safetensors`` with its weights.
 
 No pickle. The header of the weights holds the hash of the config they were saved with: an edited config, or
-files of two models in one folder, are refused.
+files of two models in one folder, are refused. Anybody may have written the folder: nothing is imported for
+it, no path in it is opened, and nothing is allocated before the two files fit each other.
 """
 
 from __future__ import annotations
@@ -10,24 +11,27 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from huggingface_hub import ModelHubMixin, snapshot_download
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from memspan.config import Recipe, RunConfig
-from memspan.errors import ArgumentError, MemspanError
+from memspan.errors import ArgumentError, UntrustedNameError, shown
 from memspan.machine import code_version
 from memspan.models.form import Form
+from memspan.models.weights import check_dtypes, read_weights
 from memspan.text.vocabulary import Vocabulary
+from memspan.untrusted import read_json, read_text
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 FORMAT, KIND = 1, "memspan.CharacterModel"
 FIELDS = ("format", "kind", "code_version", "vocabulary", "recipe", "embedding", "run")
+LONGEST = 32 << 20
+"""Bytes of a config: a vocabulary of every character of Unicode takes 13 million."""
 Model = TypeVar("Model", bound="Pretrained")
 
 
@@ -44,37 +48,55 @@ class Pretrained(ModelHubMixin):
         Args:
             save_directory: a folder, made if it is missing.
             more: what ``push_to_hub`` hands on; not looked at.
+
+        Raises:
+            ArgumentError: weights that are not float32, which nobody could load.
         """
         folder = Path(save_directory)
-        folder.mkdir(parents=True, exist_ok=True)
         about = _config(self)  # type: ignore[arg-type]
         page = json.dumps(about, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
         told = {"format": FORMAT, "kind": KIND, "config_sha256": _hash(page)}
         state: dict[str, Tensor] = self.state_dict()  # type: ignore[attr-defined]
+        check_dtypes(state)
+        folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: value.contiguous().cpu() for name, value in state.items()}
         _write(folder / WEIGHTS, save(tensors, metadata={"memspan": json.dumps(told, sort_keys=True)}))
         _write(folder / CONFIG, page.encode())
 
     @classmethod
-    def from_pretrained(cls: type[Model], pretrained_model_name_or_path: str | Path, **hub: Any) -> Model:
+    def from_pretrained(
+        cls: type[Model],
+        pretrained_model_name_or_path: str | Path,
+        *,
+        trust: Collection[str] = (),
+        **hub: Any,
+    ) -> Model:
         """Return the model of a folder, or of a repository of the Hub where there is no such folder.
 
         Args:
             pretrained_model_name_or_path: a folder, or ``owner/name`` on the Hub.
+            trust: import paths of cells and tasks of your own (``"package.module:Class"``) that the model may
+                name; to load it then runs their code. Registered names need none.
             hub: keywords of ``huggingface_hub.snapshot_download``: revision, token, cache_dir, …
 
         Raises:
-            PretrainedError: files missing, foreign, edited, damaged, of two models, or of a newer format.
+            PretrainedError: files missing, foreign, edited, damaged, of two models, or of a newer format;
+                sizes in the config that the weights do not have.
+            UntrustedNameError: the config names a cell or a task by another import path.
         """
         folder = _folder(pretrained_model_name_or_path, hub)
         text = _read(folder / CONFIG)
         page = _page(folder / CONFIG, text)
-        tensors = _tensors(folder / WEIGHTS, text)
-        model: Any = _model(cls, folder, page)
+        parts = _parts(folder / CONFIG, page, trust)
+        told = {"kind": KIND, "format": FORMAT, "config_sha256": _hash(text)}
         try:
-            model.load_state_dict(tensors)
-        except RuntimeError as error:
-            raise PretrainedError(f"{folder}: the weights do not fit the config: {_short(error)}") from None
+            tensors = read_weights(folder / WEIGHTS, told, *parts[:3])
+            model: Any = cls(parts.vocabulary, parts.recipe, embedding=parts.embedding, run=parts.run)
+        except FileNotFoundError:
+            raise _missing(folder / WEIGHTS) from None
+        except (ArgumentError, OSError) as error:
+            raise PretrainedError(_short(error)) from None
+        model.load_state_dict(tensors)
         return model.eval()
 
 
@@ -117,67 +139,62 @@ def _folder(name: str | Path, hub: Mapping[str, Any]) -> Path:
         ) from error
 
 
+def _missing(path: Path) -> PretrainedError:
+    return PretrainedError(f"{path.parent} holds no {path.name}; expected {CONFIG} and {WEIGHTS}")
+
+
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path, LONGEST)
     except FileNotFoundError:
-        raise PretrainedError(
-            f"{path.parent} holds no {path.name}; expected {CONFIG} and {WEIGHTS}"
-        ) from None
-    except UnicodeDecodeError:
-        raise PretrainedError(f"{path} is not UTF-8 text; it is damaged or no config") from None
+        raise _missing(path) from None
+    except (ArgumentError, OSError) as error:
+        raise PretrainedError(_short(error)) from None
 
 
 def _page(path: Path, text: str) -> dict[str, Any]:
     """Return the fields of a config of this format."""
     try:
-        page = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise PretrainedError(f"{path} is not JSON: {error}") from None
+        page = read_json(text, str(path))
+    except ArgumentError as error:
+        raise PretrainedError(_short(error)) from None
     if not isinstance(page, dict) or page.get("kind") != KIND:
         raise PretrainedError(f"{path} is not the config of a {KIND}")
-    _check_format(path, page.get("format"))
+    if type(page.get("format")) is not int or page["format"] != FORMAT:
+        raise PretrainedError(
+            f"{path} is of format {shown(page.get('format'))}; this version of memspan reads format {FORMAT}:"
+            " update memspan"
+        )
     if set(page) != set(FIELDS):
-        raise PretrainedError(f"{path} has the fields {sorted(page)}; expected {sorted(FIELDS)}")
+        names = ", ".join(map(shown, sorted(page)[:20]))
+        raise PretrainedError(f"{path} has the fields {names}; expected {', '.join(sorted(FIELDS))}")
     return page
 
 
-def _check_format(path: Path, given: object) -> None:
-    if given != FORMAT:
-        raise PretrainedError(
-            f"{path} is of format {given!r}; this version of memspan reads format {FORMAT}: update memspan"
-        )
+class _Parts(NamedTuple):
+    """What a config describes."""
+
+    recipe: Recipe
+    symbols: int
+    embedding: int
+    vocabulary: Vocabulary
+    run: RunConfig | None
 
 
-def _tensors(path: Path, config: str) -> dict[str, Tensor]:
-    """Return the weights, if they were saved with this very config."""
-    if not path.exists():
-        raise PretrainedError(f"{path.parent} holds no {path.name}; expected {CONFIG} and {WEIGHTS}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            page = json.loads((file.metadata() or {}).get("memspan", "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, json.JSONDecodeError) as error:
-        raise PretrainedError(f"{path} is damaged or no safetensors file: {_short(error)}") from None
-    if not isinstance(page, dict) or page.get("kind") != KIND:
-        raise PretrainedError(f"{path} was not written by memspan: its header says nothing of a {KIND}")
-    _check_format(path, page.get("format"))
-    if page.get("config_sha256") != _hash(config):
-        raise PretrainedError(
-            f"{path} was saved with another {CONFIG} than the one beside it; one of the two was "
-            "edited or replaced. Put the saved pair back, or save the model again"
-        )
-    return tensors
-
-
-def _model(cls: Any, folder: Path, page: Mapping[str, Any]) -> Any:
-    """Return an untrained model as the page describes it."""
+def _parts(path: Path, page: Mapping[str, Any], trust: Collection[str]) -> _Parts:
+    """Return what a page describes; sizes are as it says, and not yet believed."""
+    embedding = page["embedding"]
     try:
         vocabulary = Vocabulary.from_json(page["vocabulary"])
-        run = None if page["run"] is None else RunConfig.from_flat(page["run"])
-        return cls(vocabulary, Recipe(**page["recipe"]), embedding=page["embedding"], run=run)
-    except (MemspanError, TypeError) as error:
-        raise PretrainedError(f"{folder / CONFIG} cannot be meant: {_short(error)}") from None
+        recipe = Recipe.from_stored(page["recipe"], trust)
+        run = None if page["run"] is None else RunConfig.from_stored(page["run"], trust)
+    except UntrustedNameError:
+        raise
+    except ArgumentError as error:
+        raise PretrainedError(f"{path}: {_short(error)}") from None
+    if type(embedding) is not int or embedding < 0:
+        raise PretrainedError(f"{path}: embedding {shown(embedding)}; expected a whole number of at least 0")
+    return _Parts(recipe, len(vocabulary), embedding, vocabulary, run)
 
 
 def _short(error: BaseException) -> str:

@@ -246,13 +246,18 @@ def in_layer(name: str, k: int) -> str:
 
 
 def cell_of(recipe: Recipe, inputs: int) -> Cell:
-    """Return the cell a recipe names, reading so many numbers a step."""
+    """Return the cell a recipe names, reading so many numbers a step; refuse a layer of your own."""
     options: dict[str, Any] = {}
     if recipe.cell.removeprefix(PHASED) == "rnn":
         options["nonlinearity"] = recipe.nonlinearity
     if recipe.cell.startswith(PHASED):
         options |= {"leak": recipe.leak, "initial": _clocks(recipe)}
-    cell: Cell = CELLS.resolve(recipe.cell)(inputs, recipe.hidden, biases=recipe.biases, **options)
+    found = CELLS.resolve(recipe.cell)
+    if isinstance(found, type) and not issubclass(found, Cell):
+        raise ArgumentError(f"{recipe.cell!r} is a layer of its own; expected a subclass of memspan.Cell")
+    cell = found(inputs, recipe.hidden, biases=recipe.biases, **options)
+    if not isinstance(cell, Cell):
+        raise ArgumentError(f"{recipe.cell!r} made {type(cell).__name__}; expected a memspan.Cell")
     return cell
 
 

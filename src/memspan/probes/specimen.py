@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -16,13 +14,15 @@ from torch.nn import functional
 from memspan.cells import CELLS
 from memspan.cells.cell import Cell, State
 from memspan.config import RunConfig
-from memspan.errors import ArgumentError
+from memspan.errors import ArgumentError, shown
 from memspan.layers import Recurrent
 from memspan.layers.stored import layer_of
 from memspan.models.inputs import as_inputs
 from memspan.models.sequence import READ_OUT, SequenceModel, in_layer
+from memspan.models.weights import state_weights
 from memspan.streams import stream
 from memspan.tasks.task import Batch
+from memspan.untrusted import file_size, read_json
 
 GATE_COUNTS = {1: "rnn", 3: "gru", 4: "lstm"}
 
@@ -60,8 +60,7 @@ class Specimen:
     @classmethod
     def trained(cls, run: RunConfig, state: bytes, number: int = 0) -> Specimen:
         """Return one layer of what a run ended with, from the bytes of its final state."""
-        weights = safetensors.torch.load(state)["weights"]
-        return cls._of_model(run, SequenceModel.of(run).named(weights), number)
+        return cls._of_model(run, state_weights(run, state), number)
 
     @classmethod
     def fresh(cls, run: RunConfig, number: int = 0) -> Specimen:
@@ -97,18 +96,20 @@ class Specimen:
         return cls(cell, {name: getattr(layer, full).detach().double() for name, full in names})
 
     @classmethod
-    def of_file(cls, path: Path, cell: str = "", number: int = 0) -> Specimen:
+    def of_file(cls, path: Path, cell: str = "", number: int = 0, trust: Collection[str] = ()) -> Specimen:
         """Return a saved specimen: a run's final state, or a layer's ``state_dict`` (safetensors or torch).
 
         Args:
             path: the file.
             cell: a name in ``CELLS``; told from the number of gates if not given (1 rnn, 3 gru, 4 lstm).
             number: which layer and direction of a ``state_dict``.
+            trust: import paths of cells and tasks of your own that a run's state may name.
 
         Raises:
-            ArgumentError: a file that is neither.
+            ArgumentError: a file that is neither, or no regular file.
+            UntrustedNameError: a run's state that names a cell or a task by another import path.
         """
-        run, weights = _read(path)
+        run, weights = _read(path, trust)
         if run is not None:
             return cls.trained(run, path.read_bytes(), number)
         weights = _of_one_layer(weights, path)
@@ -155,19 +156,30 @@ def _require_layer(number: int, layers: int) -> None:
         raise ArgumentError(f"layer {number}: expected 0 to {layers - 1}")
 
 
-def _read(path: Path) -> tuple[RunConfig | None, dict[str, Tensor]]:
+def _read(path: Path, trust: Collection[str]) -> tuple[RunConfig | None, dict[str, Tensor]]:
     """Return the run a file belongs to, if it is a run's, and its tensors."""
     try:
+        file_size(path)  # refuses a FIFO, which would be waited for
         with safe_open(path, "pt") as file:
-            page = json.loads((file.metadata() or {}).get("memspan", "{}"))
+            page = read_json((file.metadata() or {}).get("memspan", "{}"), f"the header of {path}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return (RunConfig.from_flat(json.loads(page["config"])) if "config" in page else None), tensors
+        return _run_of(page, path, trust), tensors
     except (SafetensorError, OSError) as error:
         if path.suffix in (".pt", ".pth"):
             return None, _read_torch(path)
         raise ArgumentError(
             f"{str(path)!r} cannot be read ({error}); expected a run's final state or saved weights"
         ) from None
+
+
+def _run_of(page: object, path: Path, trust: Collection[str]) -> RunConfig | None:
+    """Return the run that a header tells of, None where it tells of none."""
+    if not isinstance(page, dict) or "config" not in page:
+        return None
+    config = page["config"]
+    if not isinstance(config, str):
+        raise ArgumentError(f"the header of {path} holds no config of a run: {shown(config)}")
+    return RunConfig.from_stored(read_json(config, f"the config in {path}"), trust)
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:

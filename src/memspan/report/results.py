@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from memspan.config import RunConfig
-from memspan.errors import LedgerError
+from memspan.errors import ArgumentError, LedgerError, shown
 from memspan.ledger import ImportReport, Ledger
 from memspan.ledger.parquet import export_parquet, import_parquet
 from memspan.report.evidence import answers
@@ -19,6 +20,7 @@ from memspan.report.output import whole_or_nothing
 from memspan.study import Preset
 from memspan.study.leaderboard import board_searches
 from memspan.study.span_search import asked_so_far
+from memspan.untrusted import read_file, read_json, read_text
 
 SUMS, ANSWERS, VERDICTS, BOARD = "SHA256SUMS", "answers.json", "claims.json", "leaderboard.parquet"
 LARGEST, TOGETHER = 3_000_000, 20_000_000
@@ -105,22 +107,52 @@ def import_results(ledger: Ledger, folder: Path) -> ImportReport:
     """
     _check(folder)
     reports = [
-        import_parquet(ledger, file, check_id=lambda flat: RunConfig.from_flat(flat).id)
+        import_parquet(ledger, file, check_id=lambda config: RunConfig.from_stored(config).id)
         for file in sorted(folder.glob("*.parquet"))
     ]
     held = [measurement.config for measurement in ledger.measurements()]
-    for row in json.loads((folder / ANSWERS).read_text(encoding="utf-8")):
+    for row in _answers(folder / ANSWERS):
         if row["config"] not in held:
             ledger.measure(row["config"], row["values"], row["machine"])
     refused = tuple(line for report in reports for line in report.refused)
     return ImportReport(sum(r.added for r in reports), sum(r.already for r in reports), refused)
 
 
+def _answers(path: Path) -> list[dict[str, dict[str, Any]]]:
+    """Return the rows of the answers, whoever wrote them.
+
+    Raises:
+        LedgerError: something else than measurements.
+    """
+    try:
+        rows = read_json(read_text(path, TOGETHER), str(path))
+    except (ArgumentError, OSError) as error:
+        raise LedgerError(f"{str(path)!r} cannot be read: {error}; publish the results again") from None
+    for row in rows if isinstance(rows, list) else [rows]:
+        if not isinstance(row, dict) or not all(
+            isinstance(row.get(name), dict) for name in ("config", "values", "machine")
+        ):
+            raise LedgerError(f"{str(path)!r} holds {shown(row)}; expected config, values and machine")
+    return rows if isinstance(rows, list) else [rows]
+
+
 def _check(folder: Path) -> None:
+    """Check the sums of a folder's own files; a sum of a file elsewhere is refused, and that not opened."""
     if not (folder / SUMS).is_file():
         raise LedgerError(f"{str(folder)!r} holds no {SUMS}; expected a folder that --publish has written")
-    for line in (folder / SUMS).read_text(encoding="utf-8").splitlines():
-        expected, name = line.split("  ", 1)
-        file = folder / name
-        if not file.is_file() or _sha256(file) != expected:
+    for line in _sums(folder / SUMS):
+        expected, _, name = line.partition("  ")
+        file = folder / Path(name).name
+        try:
+            same = file.name == name and hashlib.sha256(read_file(file, TOGETHER)).hexdigest() == expected
+        except (ArgumentError, OSError):
+            same = False
+        if not same:
             raise LedgerError(f"{str(file)!r} is missing or was changed since it was published")
+
+
+def _sums(path: Path) -> list[str]:
+    try:
+        return read_text(path, TOGETHER).splitlines()
+    except (ArgumentError, OSError) as error:
+        raise LedgerError(f"{str(path)!r} cannot be read: {error}") from None

@@ -17,6 +17,7 @@ from memspan.ledger import RunRecord
 from memspan.statistics import Interval, survival, wilson
 from memspan.statistics.intervals import resampled
 from memspan.sweep.plan import operations
+from memspan.tasks import TASKS
 
 Solved = Mapping[int, Mapping[int, bool]]
 """Length → seed → whether that run solved its task."""
@@ -176,9 +177,15 @@ def measured_span(
         span50=span_interval(solved, 0.5),
         span90=span_interval(solved, 0.9),
         longest=longest,
-        rows=tuple(_row(at, records[at]) for at in sorted(records)),
+        rows=tuple(_row(recipe, task, at, records[at]) for at in sorted(records)),
         runs=tuple(run.id for at in sorted(records) for run in records[at]),
     )
+
+
+def run_of(task: str, length: int, recipe: Recipe, seed: int = 0) -> RunConfig:
+    """Return the run of one length and seed of a task, the other fields of the task at their defaults."""
+    source = TASKS.resolve(task)
+    return RunConfig(source(**{source.axis: length}), recipe, seed)
 
 
 def is_solved(run: RunRecord) -> bool:
@@ -186,7 +193,7 @@ def is_solved(run: RunRecord) -> bool:
     return run.metrics.get("solved") == 1.0
 
 
-def _row(length: int, runs: Sequence[RunRecord]) -> SpanRow:
+def _row(recipe: Recipe, task: str, length: int, runs: Sequence[RunRecord]) -> SpanRow:
     late = ["reached_step" not in run.metrics for run in runs]
     times = [float(run.metrics.get("reached_step", run.step)) for run in runs]
     kept = [run.metrics["kept"] for run in runs if "kept" in run.metrics]
@@ -196,5 +203,6 @@ def _row(length: int, runs: Sequence[RunRecord]) -> SpanRow:
         survival(times, late).median,
         float(np.mean(kept)) if kept else None,
         sum(run.wall_seconds for run in runs),
-        sum(operations(RunConfig.from_flat(run.config)) for run in runs),
+        # of the run that was requested, and not of what the ledger says that it is
+        sum([operations(run_of(task, length, recipe))] * len(runs)),
     )

@@ -17,7 +17,7 @@ from memspan.config import Recipe, RunConfig
 from memspan.errors import ArgumentError
 from memspan.ledger import Ledger, RunRecord
 from memspan.statistics import wilson
-from memspan.study.span import Solved, Span, held, is_solved, measured_span
+from memspan.study.span import Solved, Span, held, is_solved, measured_span, run_of
 from memspan.tasks import TASKS
 
 SEEDS = (5, 10, 20)
@@ -78,8 +78,7 @@ class SpanSearch:
 
     def run(self, length: int, seed: int) -> RunConfig:
         """Return the run of one length and seed."""
-        task = TASKS.resolve(self.task)
-        return RunConfig(task(**{task.axis: length}), self.recipe, seed)
+        return run_of(self.task, length, self.recipe, seed)
 
     def grid(self) -> list[int]:
         """Return the lengths that are asked first, from the shortest to the longest."""

@@ -14,4 +14,5 @@ TASKS = Registry(
         "associative_recall": "memspan.tasks.associative_recall:AssociativeRecall",
         "text": "memspan.text.task:Text",
     },
+    bases=("memspan.tasks.task:Task",),
 )

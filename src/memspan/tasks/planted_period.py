@@ -9,6 +9,9 @@ import numpy as np
 from memspan.errors import ArgumentError
 from memspan.tasks.task import Batch, Task
 
+LONGEST = 10_000_000
+"""Steps of a sequence."""
+
 
 @dataclass(frozen=True)
 class PlantedPeriod(Task):
@@ -52,6 +55,10 @@ class PlantedPeriod(Task):
             raise ArgumentError(
                 f"cycles {self.cycles}, period {self.period:g}, open ratio {self.open_ratio:g}: expected at"
                 " least 1, more than 1 step, and above 0 up to 1"
+            )
+        if self.cycles > LONGEST / self.period:  # before the gate's course is made, a number a step
+            raise ArgumentError(
+                f"cycles {self.cycles} of period {self.period:g}: expected at most {LONGEST:,} steps"
             )
         if not (np.isfinite(self.shift) and self._openness().any()):
             raise ArgumentError(

@@ -62,6 +62,8 @@ class Task(abc.ABC):
     """Whether a training batch goes on from the state in which the one before it ended."""
     measures: ClassVar[tuple[str, ...]] = ()
     """Names of what ``measure`` returns beside the score."""
+    pinned: ClassVar[tuple[str, ...]] = ()
+    """Fields that a stored config must give: their default is found by reading a file it names."""
     solved_at: ClassVar[float]
     """Held-out score from which the task counts as solved."""
 

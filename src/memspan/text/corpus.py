@@ -13,10 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from memspan.errors import ArgumentError, UnknownNameError
+from memspan.errors import ArgumentError, UnknownNameError, shown
 from memspan.text.vocabulary import Unit, Vocabulary
+from memspan.untrusted import file_size, read_file
 
 NAMES = ("bill_of_rights", "stdlib")
+LARGEST = 2 << 30
+"""Bytes of a corpus: encoded, it takes the memory two to four times over."""
+MOST_FILES = 100_000
+"""Files in a folder."""
 PIECE = 1 << 20
 """Bytes that are decoded at a time: a text of 100 MB is never whole in memory as a string."""
 
@@ -67,14 +72,19 @@ def load_corpus(name: str, unit: Unit = "char") -> Corpus:
             line end stay as they are.
 
     Raises:
-        ArgumentError: no such file, one that cannot be read, or bytes that are no UTF-8, with their offset.
+        ArgumentError: no such file, one that cannot be read, a FIFO or a device, more than ``LARGEST`` bytes,
+            or bytes that are no UTF-8, with their offset.
 
     Example:
         >>> corpus = load_corpus("bill_of_rights")
         >>> len(corpus), len(corpus.vocabulary), corpus.data.dtype, corpus.text[:16]
         (2883, 57, dtype('uint8'), 'The United State')
     """
-    sources = read_sources(name)
+    return encoded_corpus(name, unit, read_sources(name))
+
+
+def encoded_corpus(name: str, unit: Unit, sources: Sequence[Source]) -> Corpus:
+    """Return the corpus that these files make; see ``load_corpus``."""
     if unit == "char":
         vocabulary = Vocabulary.of(piece for source in sources for piece in _pieces(source))
     else:
@@ -105,28 +115,47 @@ def read_sources(name: str) -> list[Source]:
         elif path.is_dir():
             files = _files(path)
         else:
-            return [Source(name, path.read_bytes())]
-        return [Source(file.relative_to(path).as_posix(), file.read_bytes()) for file in files]
+            _check_size(name, file_size(path))
+            return [Source(name, read_file(path, LARGEST))]
+        _check_size(name, sum(map(file_size, files)))
+        return [Source(file.relative_to(path).as_posix(), read_file(file, LARGEST)) for file in files]
     except FileNotFoundError:
         raise _missing(name) from None
     except OSError as error:
-        raise ArgumentError(f"corpus {name!r} cannot be read: {error.strerror or error}") from None
+        raise ArgumentError(f"corpus {shown(name)} cannot be read: {error.strerror or error}") from None
 
 
 def _files(folder: Path) -> list[Path]:
     def hidden(file: Path) -> bool:
         return any(part.startswith(".") for part in file.relative_to(folder).parts)
 
-    files = [file for file in folder.rglob("*") if file.is_file() and not hidden(file)]
+    files: list[Path] = []
+    for file in folder.rglob("*"):
+        if file.is_file() and not hidden(file):
+            files.append(file)
+        if len(files) > MOST_FILES:
+            raise ArgumentError(
+                f"corpus {str(folder)!r}: the folder holds more than {MOST_FILES:,} files; name a smaller one"
+            )
     if not files:
         raise ArgumentError(f"corpus {str(folder)!r}: the folder holds no files; name one with text in it")
     return sorted(files, key=lambda file: file.relative_to(folder).as_posix())
 
 
+def _check_size(name: str, size: int) -> None:
+    if size > LARGEST:
+        raise ArgumentError(
+            f"corpus {name!r} has {size:,} bytes; expected at most {LARGEST:,}, because all of it is kept in"
+            " memory: take a part of it"
+        )
+
+
 def _missing(name: str) -> ArgumentError:
     if Path(name).name == name and not Path(name).suffix:
         return UnknownNameError("corpus", name, NAMES)
-    return ArgumentError(f"corpus {name!r}: no such file or folder; expected a path or {' or '.join(NAMES)}")
+    return ArgumentError(
+        f"corpus {shown(name)}: no such file or folder; expected a path or {' or '.join(NAMES)}"
+    )
 
 
 def _pieces(source: Source) -> Iterator[str]:

@@ -10,9 +10,10 @@ from typing import Literal
 import numpy as np
 
 from memspan.errors import ArgumentError
+from memspan.fields import check_fields
 from memspan.streams import stream
 from memspan.tasks.task import Batch, Read, Task
-from memspan.text.corpus import Corpus, content_hash, load_corpus, read_sources
+from memspan.text.corpus import Corpus, content_hash, encoded_corpus, read_sources
 from memspan.text.vocabulary import Unit, Vocabulary
 
 Part = Literal["train", "validation", "test", "all"]
@@ -58,8 +59,10 @@ class Text(Task):
     name = "text"
     solved_at = 0.99
     measures = ("bits_per_character",)
+    pinned = ("sha256",)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.window < 2:
             raise ArgumentError(f"window {self.window}: expected at least 2 characters")
         shares = (self.validation, self.test)
@@ -198,10 +201,11 @@ def log_softmax(scores: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=4)
 def _pinned(name: str, unit: Unit, sha256: str) -> Corpus:
-    corpus = load_corpus(name, unit)
-    if corpus.sha256 != sha256:
+    sources = read_sources(name)
+    found = content_hash(sources)
+    if found != sha256:  # before anything is made of it
         raise ArgumentError(
-            f"corpus {name!r} has another content ({corpus.sha256}) than this run was made for ({sha256});"
+            f"corpus {name!r} has another content ({found}) than this run was made for ({sha256});"
             " restore it, or start a new run"
         )
-    return corpus
+    return encoded_corpus(name, unit, sources)

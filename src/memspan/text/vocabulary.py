@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from memspan.errors import ArgumentError, UnknownNameError
+from memspan.errors import ArgumentError, UnknownNameError, shown
 
 Unit = Literal["char", "byte"]
 Unknown = Literal["error", "skip"]
@@ -45,8 +45,11 @@ class Vocabulary:
             raise UnknownNameError("unit", self.unit, get_args(Unit))
         if self.unit == "byte" and self.symbols:
             raise ArgumentError("a vocabulary of bytes names no characters; expected symbols ''")
-        if np.any(np.diff(code_points(self.symbols).astype(np.int64)) <= 0):
+        points = code_points(self.symbols).astype(np.int64)
+        if np.any(np.diff(points) <= 0):
             raise ArgumentError("a vocabulary's characters must be distinct and sorted by code point")
+        if np.any((points >= 0xD800) & (points < 0xE000)):
+            raise ArgumentError("a vocabulary's characters must not be halves of surrogate pairs")
 
     @classmethod
     def of(cls, pieces: Iterable[str]) -> Vocabulary:
@@ -118,11 +121,17 @@ class Vocabulary:
         Raises:
             ArgumentError: something is missing, superfluous or of the wrong kind.
         """
-        if set(values) != {"unit", "symbols"} or not all(isinstance(v, str) for v in values.values()):
+        if not _is_stored(values):
             raise ArgumentError(
-                f"a vocabulary is {{'unit': …, 'symbols': …}}, two texts; got {dict(values)!r:.80}"
+                f"a vocabulary is {{'unit': …, 'symbols': …}}, two texts; got {shown(values)}"
             )
         return cls(values["unit"], values["symbols"])
+
+
+def _is_stored(values: object) -> bool:
+    if not isinstance(values, Mapping) or set(values) != {"unit", "symbols"}:
+        return False
+    return all(isinstance(value, str) for value in values.values())
 
 
 def code_points(text: str) -> np.ndarray:

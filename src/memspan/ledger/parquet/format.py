@@ -26,7 +26,8 @@ def seal(schema: Any) -> bytes:
 
 def _spell(kind: Any) -> str:
     """Arrow's versions differ in how they name the items of a list."""
-    return f"list {kind.value_type}" if kind.num_fields == 1 else str(kind)
+    is_list = kind.num_fields == 1 and hasattr(kind, "value_type")  # a struct of one field is none
+    return f"list {kind.value_type}" if is_list else str(kind)
 
 
 def arrow() -> tuple[Any, Any]:

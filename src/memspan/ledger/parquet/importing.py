@@ -1,8 +1,10 @@
-"""A Parquet file of runs, taken over into a ledger: every row is checked before the first is stored."""
+"""A Parquet file of runs, taken over into a ledger: every row is checked before the first is stored.
+
+Anybody may have written the file, its seal included: types, ranges and ids are checked row by row.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -12,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from memspan.errors import ForeignLedgerError, LedgerError, MemspanError
+from memspan.errors import ForeignLedgerError, LedgerError, MemspanError, UntrustedNameError, shown
+from memspan.ledger.checking import check_done_run
 from memspan.ledger.parquet.format import FACTS, FORMAT, MARK, PARTS, SEAL, arrow, seal
-from memspan.ledger.records import DONE, Curve, DoneRun, ImportReport
+from memspan.ledger.records import Curve, DoneRun, ImportReport
 from memspan.ledger.store import Ledger
+from memspan.untrusted import file_size, read_json
 
 _PLAIN = {"id", "config", "status", "reason", "step", "curve_bin", "wall_seconds", *FACTS}
 _ROWS = 256  # runs in memory at a time
@@ -31,24 +35,37 @@ def import_parquet(
     Args:
         ledger: where they go. A run that is done there stays as it is.
         path: a file that ``export_parquet`` wrote.
-        check_id: computes a run's id from its flat config; None trusts the ids in the file.
+        check_id: computes a run's id from its flat config, which anybody may have written: see
+            ``RunConfig.from_stored``; None trusts the ids in the file.
 
     Raises:
         ForeignLedgerError: the file is not an export of runs.
-        LedgerError: the file cannot be read, is damaged or of a newer format, or an id is not its config's.
+        LedgerError: the file cannot be read, is damaged or of a newer format, an id is not its config's, or a
+            value is of another type or out of its range.
+        UntrustedNameError: a config names a cell or a task by its import path.
     """
     source = Path(path)
     with _opened(source) as file:
-        for row in _rows(file, ["id", "config", "status"]):
-            _check(row, source, check_id)
+        seen: set[str] = set()
+        for run in _done_runs(file, source):
+            check_done_run(run, f"{str(source)!r}")
+            _check_id(run, source, check_id)
+            if run.id in seen:
+                raise LedgerError(f"{str(source)!r}: run {run.id} is in it twice; export the runs again")
+            seen.add(run.id)
         return ledger.adopt(_done_runs(file, source))
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     pa, pq = arrow()
-    if path.is_dir() or not path.exists():
-        raise LedgerError(f"{str(path)!r} is not a file; expected one that memspan runs export has written")
+    try:
+        file_size(path)
+    except (OSError, MemspanError) as error:
+        raise LedgerError(
+            f"{str(path)!r} is not a file that can be read ({error});"
+            " expected one that memspan runs export has written"
+        ) from None
     try:
         file = pq.ParquetFile(path, page_checksum_verification=True)
     except pa.ArrowInvalid as error:
@@ -71,35 +88,39 @@ def _recognise(file: Any, path: Path) -> None:
         )
     if marks.get(SEAL) != seal(file.schema_arrow):
         raise LedgerError(f"{str(path)!r} has other columns than it was written with; export the runs again")
+    names = file.schema_arrow.names
+    parts = [f"curve_{curve}_{part}" for curve in _curve_names(names) for part in PARTS]
+    missing = [name for name in (*sorted(_PLAIN), *parts) if name not in names]
+    if missing or len(set(names)) < len(names):
+        which = f"has no column {missing[0]!r}" if missing else "has two columns of one name"
+        raise LedgerError(f"{str(path)!r} {which}; export the runs again")
 
 
 def _foreign(path: Path) -> ForeignLedgerError:
     return ForeignLedgerError(f"{str(path)!r} is not a file of runs; expected one from memspan runs export")
 
 
-def _rows(file: Any, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+def _rows(file: Any) -> Iterator[dict[str, Any]]:
     """Yield rows as name → Arrow scalar; a damaged page is met here."""
     pa, _ = arrow()
     try:
-        for batch in file.iter_batches(_ROWS, columns=columns):
+        for batch in file.iter_batches(_ROWS):
             for i in range(batch.num_rows):
                 yield {name: batch.column(name)[i] for name in batch.schema.names}
     except (OSError, pa.ArrowException) as error:
         raise LedgerError(f"the Parquet file is damaged ({error}); export the runs again") from error
 
 
-def _check(row: Mapping[str, Any], path: Path, check_id: CheckId | None) -> None:
-    run_id, status = row["id"].as_py(), row["status"].as_py()
-    if status not in DONE:
-        raise LedgerError(f"{str(path)!r}: run {run_id} has status {status!r}, expected {' or '.join(DONE)}")
+def _check_id(run: DoneRun, path: Path, check_id: CheckId | None) -> None:
     try:
-        config = json.loads(row["config"].as_py())
-        computed = check_id(config) if check_id else run_id
+        computed = check_id(dict(run.config)) if check_id else run.id
+    except UntrustedNameError:
+        raise
     except (MemspanError, ValueError, TypeError, KeyError) as error:
-        raise LedgerError(f"{str(path)!r}: the config of run {run_id} is not understood: {error}") from error
-    if computed != run_id:
+        raise LedgerError(f"{str(path)!r}: the config of run {run.id} is not understood: {error}") from error
+    if computed != run.id:
         raise LedgerError(
-            f"{str(path)!r}: run {run_id} has a config whose id is {computed}; "
+            f"{str(path)!r}: run {run.id} has a config whose id is {computed}; "
             "the file was changed, nothing of it was imported"
         )
 
@@ -107,22 +128,41 @@ def _check(row: Mapping[str, Any], path: Path, check_id: CheckId | None) -> None
 def _done_runs(file: Any, path: Path) -> Iterator[DoneRun]:
     names = file.schema_arrow.names
     metrics = [n.removeprefix("final_") for n in names if n.startswith("final_")]
-    curves = [match[1] for n in names if (match := re.fullmatch("curve_(.*)_step", n))]
+    curves = _curve_names(names)
     for row in _rows(file):
-        plain = {name: row[name].as_py() for name in _PLAIN}
-        config = json.loads(plain["config"])
-        mine = [n for n in metrics if row[f"final_{n}"].is_valid and f"final_{n}" not in config]
-        yield DoneRun(
-            id=plain["id"],
-            config=config,
-            status=plain["status"],
-            reason=plain["reason"],
-            step=plain["step"],
-            metrics={n: row[f"final_{n}"].as_py() for n in mine},
-            facts={n: plain[n] for n in FACTS if plain[n] is not None},
-            wall_seconds=plain["wall_seconds"],
-            curves={n: _curve(row, n, path) for n in curves if row[f"curve_{n}_step"].is_valid},
-        )
+        try:
+            plain = {name: row[name].as_py() for name in _PLAIN}
+            config = _config(plain, path)
+            mine = [n for n in metrics if row[f"final_{n}"].is_valid and f"final_{n}" not in config]
+            yield DoneRun(
+                id=plain["id"],
+                config=config,
+                status=plain["status"],
+                reason=plain["reason"],
+                step=plain["step"],
+                metrics={n: row[f"final_{n}"].as_py() for n in mine},
+                facts={n: plain[n] for n in FACTS if plain[n] is not None},
+                wall_seconds=plain["wall_seconds"],
+                curves={n: _curve(row, n, path) for n in curves if row[f"curve_{n}_step"].is_valid},
+            )
+        except UnicodeDecodeError as error:
+            raise LedgerError(f"{str(path)!r} holds text that is not UTF-8: {error}") from None
+
+
+def _curve_names(names: list[str]) -> list[str]:
+    return [match[1] for name in names if (match := re.fullmatch("curve_(.*)_step", name))]
+
+
+def _config(plain: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Return a row's config as names and values; which they may be, ``check_id`` says."""
+    where = f"{str(path)!r}: the config of run {shown(plain['id'])}"
+    try:
+        config = read_json(str(plain["config"]), "it")
+    except MemspanError as error:
+        raise LedgerError(f"{where} is not understood: {error}") from None
+    if not isinstance(config, dict):
+        raise LedgerError(f"{where} is not understood: expected names and values, got {shown(config)}")
+    return config
 
 
 def _curve(row: Mapping[str, Any], name: str, path: Path) -> Curve:
@@ -133,4 +173,6 @@ def _curve(row: Mapping[str, Any], name: str, path: Path) -> Curve:
 
 
 def _array(scalar: Any) -> np.ndarray:
-    return scalar.values.to_numpy(zero_copy_only=False) if scalar.is_valid else np.empty(0)
+    """Return a list's numbers; what is no list is empty, and so of another length than its curve."""
+    values: Any = getattr(scalar, "values", None)
+    return values.to_numpy(zero_copy_only=False) if hasattr(values, "to_numpy") else np.empty(0)
