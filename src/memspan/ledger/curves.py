@@ -56,7 +56,7 @@ def unpack(blob: bytes) -> np.ndarray:
 def put(db: sqlite3.Connection, run_id: str, metric: str, piece: Piece, last: int) -> None:
     """Append a piece that ends at or before step ``last`` and begins where what is stored ends.
 
-    A piece that is stored already, value for value, changes nothing: an event may come twice.
+    What is stored already, value for value, changes nothing: an event may come twice.
 
     Raises:
         ArgumentError: the piece is off the grid, or reaches beyond its checkpoint.
@@ -72,10 +72,13 @@ def put(db: sqlite3.Connection, run_id: str, metric: str, piece: Piece, last: in
         raise ArgumentError(f"curve {metric!r} reaches step {end}, beyond its checkpoint at step {last}")
     latest = _latest(db, run_id, metric)
     if latest and piece.first <= latest.end:
-        _refuse_overlap(piece, _blocks(db, run_id, metric))
-        return
+        known = min(len(values), (latest.end - piece.first) // piece.stride + 1)
+        _refuse_other_values(piece, known, _blocks(db, run_id, metric))
+        piece = Piece(piece.first + known * piece.stride, piece.stride, values[known:])
     _refuse_hole(run_id, metric, piece, latest)
-    _insert(db, Block(run_id, metric, piece.first, piece.stride, len(values), 1, pack(values), None, None))
+    if len(piece.values):
+        row = (metric, piece.first, piece.stride, len(piece.values), 1, pack(piece.values), None, None)
+        _insert(db, Block(run_id, *row))
 
 
 def put_curve(db: sqlite3.Connection, run_id: str, metric: str, curve: Curve) -> None:
@@ -194,12 +197,13 @@ def _refuse_hole(run_id: str, metric: str, piece: Piece, latest: Block | None) -
         )
 
 
-def _refuse_overlap(piece: Piece, blocks: list[Block]) -> None:
+def _refuse_other_values(piece: Piece, known: int, blocks: list[Block]) -> None:
+    """The first ``known`` values of a piece must be those that are stored for their steps."""
     stored: dict[int, np.float32] = {}
     for block in blocks:
         if block.end >= piece.first:
             stored |= zip(range(block.first, block.end + 1, block.stride), unpack(block.values), strict=True)
-    values = np.asarray(piece.values, np.float32)
+    values = np.asarray(piece.values[:known], np.float32)
     held = [stored.get(piece.first + i * piece.stride, np.float32(np.nan)) for i in range(len(values))]
     if np.array(held, np.float32).tobytes() != values.tobytes():
         raise LedgerError(

@@ -118,7 +118,10 @@ def record(row: Row, source: CurveSource, check_id: CheckId | None = None) -> Ru
     metrics = _mapping(row, "metrics")
     facts = _mapping(row, "facts")
     reason = (
-        metrics_reason(metrics) or facts_reason(facts) or (check_id and _id_reason(row.id, config, check_id))
+        outcome_reason(row.status, row.step, config)
+        or metrics_reason(metrics)
+        or facts_reason(facts)
+        or (_id_reason(row.id, config, check_id) if check_id else "")
     )
     if reason:
         raise damaged(row.id, reason)
@@ -126,6 +129,12 @@ def record(row: Row, source: CurveSource, check_id: CheckId | None = None) -> Ru
         row.id, config, row.status, row.reason, row.step, metrics, facts,  # type: ignore[arg-type]
         row.wall_seconds, bool(row.imported), source=source,
     )  # fmt: skip
+
+
+def outcome_reason(status: str, step: int, config: Mapping[str, Any]) -> str:
+    """Return "" unless a run is called finished at another step than its config's last."""
+    steps = config.get("steps", step)
+    return f"finished at step {step} of {str(steps)[:40]}" if status == "finished" and steps != step else ""
 
 
 def metrics_reason(metrics: Mapping[str, Any]) -> str:
@@ -179,8 +188,11 @@ def _id_reason(run_id: str, config: dict[str, Any], check_id: CheckId) -> str:
 
 
 def _mapping(row: Row, column: str) -> dict[str, Any]:
+    written = getattr(row, column)
+    if written == "{}":
+        return {}
     try:
-        found = json.loads(getattr(row, column))
+        found = json.loads(written)
     except (ValueError, TypeError, RecursionError):
         found = None
     if not isinstance(found, dict):

@@ -16,8 +16,11 @@ TABLES = ("runs", "curves", "checkpoints", "measurements")
 
 def seal(values: Iterable[Any]) -> str:
     """Return the checksum of a row's values: their types count, 1 is not "1"."""
+    columns = tuple(values)
+    if bytes in map(type, columns):
+        columns = tuple(map(_plain, columns))
     # ascii(), not repr(): which letters repr() escapes depends on Python's version.
-    return hashlib.blake2b(ascii(tuple(map(_plain, values))).encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(ascii(columns).encode(), digest_size=16).hexdigest()
 
 
 def _plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 from memspan.errors import LedgerError
 from memspan.ledger import checkpoints, curves, database, migration, rows, runs
+from memspan.ledger.arrivals import refuse_implausible
 from memspan.ledger.checkpoints import CheckpointFolder
 from memspan.ledger.damage import mend_index
 from memspan.ledger.events import Event
@@ -272,10 +273,15 @@ class Ledger:
         return None if row is None or not row.curves else json.loads(row.curves)
 
     def adopt(self, done: Iterable[DoneRun]) -> ImportReport:
-        """Take over done runs from elsewhere, all or none; their ids must have been checked."""
+        """Take over done runs from elsewhere, all or none; their ids must have been checked.
+
+        Raises:
+            LedgerError: a run that no training can have told, or one whose row here is damaged.
+        """
         fates: dict[runs.Fate, list[str]] = {"added": [], "already": [], "refused": []}
         with self._writer.transaction():
             for run in done:
+                refuse_implausible(run)
                 fates[runs.adopt(self._db, run)].append(run.id)
         for run_id in fates["added"]:
             self.files.remove(run_id)
