@@ -48,10 +48,11 @@ def _reason(run: DoneRun) -> str:
 
 
 def _finished_reason(run: DoneRun) -> str:
-    bad = (
-        [name for name, value in run.metrics.items() if math.isnan(value)] if run.status == "finished" else []
-    )
-    return f"metric {bad[0]!r} of a finished run is NaN" if bad else ""
+    if run.status == "finished":
+        for name, value in run.metrics.items():
+            if math.isnan(value):
+                return f"metric {name!r} of a finished run is NaN"
+    return ""
 
 
 def _curve_reason(name: str, curve: Curve, run: DoneRun) -> str:
