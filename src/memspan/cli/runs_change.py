@@ -67,10 +67,11 @@ class RunsDelete:
 
 
 def _open(out: Path) -> Ledger:
+    from memspan.config import RunConfig
     from memspan.ledger import Ledger
 
     refuse_without_ledger(out)
-    return Ledger.open(out / LEDGER)
+    return Ledger.open(out / LEDGER, check_id=RunConfig.stored_id)
 
 
 def _chosen(ledger: Ledger, ids: Sequence[str], where: Sequence[str]) -> list[RunRecord]:

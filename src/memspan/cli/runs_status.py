@@ -76,6 +76,7 @@ class Board:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.pages: dict[str, tuple[str, int]] = {}
+        self.damaged: dict[str, str] = {}
 
     def look(self) -> View:
         """Return how far every group is now."""
@@ -98,8 +99,9 @@ class Board:
     def _read_pages(self) -> None:
         found = {
             r.id: (f"{r.config.get('task')} {r.config.get('cell')}", int(r.config.get("steps", 0)))
-            for r in self.ledger.select()
+            for r in self.ledger.intact()
         }
+        self.damaged = self.ledger.damaged()
         self.pages = dict(sorted(found.items(), key=lambda item: item[1]))
 
 

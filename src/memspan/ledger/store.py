@@ -11,8 +11,8 @@ from typing import Any
 
 from memspan.errors import LedgerError
 from memspan.ledger import checkpoints, curves, database, migration, rows, runs
-from memspan.ledger.arrivals import refuse_implausible
 from memspan.ledger.checkpoints import CheckpointFolder
+from memspan.ledger.completeness import refuse_incomplete_run
 from memspan.ledger.damage import mend_index
 from memspan.ledger.events import Event
 from memspan.ledger.file import LedgerFile, attach, name_byte
@@ -220,6 +220,16 @@ class Ledger:
         """Return what is wrong with the runs whose rows are damaged, by their id as it stands in the row."""
         return {run_id: str(reason) for run_id, reason in self._read()[1].items()}
 
+    def remove_damaged(self) -> list[str]:
+        """Take the damaged runs that nobody trains out of the ledger, and return their ids."""
+        free = [run_id for run_id in self.damaged() if self.holds.take(run_id)]
+        try:
+            self._writer.erase_rows(self._damaged_rows(free))
+        finally:
+            for run_id in free:
+                self.holds.release(run_id)
+        return free
+
     def statuses(self, ids: Iterable[str]) -> dict[str, str]:
         """Return the status of each of these runs that is known.
 
@@ -276,12 +286,12 @@ class Ledger:
         """Take over done runs from elsewhere, all or none; their ids must have been checked.
 
         Raises:
-            LedgerError: a run that no training can have told, or one whose row here is damaged.
+            LedgerError: a run that is not complete, or one whose row here is damaged.
         """
         fates: dict[runs.Fate, list[str]] = {"added": [], "already": [], "refused": []}
         with self._writer.transaction():
             for run in done:
-                refuse_implausible(run)
+                refuse_incomplete_run(run)
                 fates[runs.adopt(self._db, run)].append(run.id)
         for run_id in fates["added"]:
             self.files.remove(run_id)
@@ -309,6 +319,13 @@ class Ledger:
     def _matching(self, sound: list[RunRecord], where: Mapping[str, Any]) -> list[RunRecord]:
         fields = [(r, {**r.config, "id": r.id, "status": r.status, "imported": r.imported}) for r in sound]
         return matching(fields, where)
+
+    def _damaged_rows(self, run_ids: Iterable[str]) -> dict[int, str]:
+        """Return the numbers of these runs' rows: an id that is damaged itself cannot be asked for."""
+        with database.explained(self._path):
+            found = self._db.execute("SELECT rowid, id FROM runs NOT INDEXED").fetchall()
+        wanted = set(run_ids)
+        return {number: str(run_id) for number, run_id in found if str(run_id) in wanted}
 
     def _read(self, clause: str = "", *values: Any) -> tuple[list[RunRecord], dict[str, LedgerError]]:
         """Return the whole rows as records, and what is wrong with the others."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -80,6 +80,13 @@ class Writer:
             for run_id in ids:
                 how(self._db, run_id)
                 self._attempts.pop(run_id, None)
+
+    def erase_rows(self, numbered: Mapping[int, str]) -> None:
+        """Erase runs by the numbers of their rows; see ``erase``."""
+        named = [run_id for run_id in numbered.values() if rows.NAME.fullmatch(run_id)]
+        self.erase(named, runs.delete)
+        with self.transaction():
+            self._db.executemany("DELETE FROM runs WHERE rowid = ?", [(number,) for number in numbered])
 
     def tidy(self) -> None:
         """Remove the checkpoints of runs that were done when their process was killed."""
