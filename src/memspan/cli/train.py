@@ -61,7 +61,6 @@ class Train:
 
 def open_ledger(options: SweepOptions) -> Ledger:
     """Open the ledger of an output folder, made if need be."""
-    from memspan.config import RunConfig
     from memspan.errors import OutputError
     from memspan.ledger import Ledger
 
