@@ -46,16 +46,18 @@ class RunsStatus:
 
 
 class View(NamedTuple):
-    """One look at the ledger: counts by status for each group of runs, and the share of their steps done."""
+    """One look at the ledger: counts by status for each group of runs, the share of their steps done, damage."""
 
     groups: dict[str, Counter[str]]
     done: dict[str, float]
+    damaged: dict[str, str]
 
     @property
     def total(self) -> dict[str, int]:
         """Counts over all groups, zeros included."""
         counted: Counter[str] = sum(self.groups.values(), Counter())
-        return {word: counted[word] for word in WORDS}
+        damaged = {"damaged": len(self.damaged)} if self.damaged else {}
+        return {word: counted[word] for word in WORDS} | damaged
 
     def lines(self) -> Iterator[str]:
         """Yield a heading, a line for each group, and the total."""
@@ -64,6 +66,7 @@ class View(NamedTuple):
             yield self._line(name, counts, f"{self.done[name]:.0%}")
         if len(self.groups) != 1:
             yield self._line("all", self.total, "")
+        yield from self.damaged.values()
 
     @staticmethod
     def _line(name: str, counts: Counter[str] | dict[str, int], done: str) -> str:
@@ -81,7 +84,7 @@ class Board:
     def look(self) -> View:
         """Return how far every group is now."""
         standings = self.ledger.standings()
-        if standings.keys() - self.pages.keys():
+        if standings.keys() - self.pages.keys() - self.damaged.keys():
             self._read_pages()
         living = self.ledger.holds.living(i for i, (status, _) in standings.items() if status == "running")
         groups: dict[str, Counter[str]] = defaultdict(Counter)
@@ -94,7 +97,9 @@ class Board:
             groups[group]["interrupted" if left else status] += 1
             steps[group][0] += budget if status in DONE else step
             steps[group][1] += budget
-        return View(dict(groups), {name: part / max(1, whole) for name, (part, whole) in steps.items()})
+        return View(
+            dict(groups), {name: part / max(1, whole) for name, (part, whole) in steps.items()}, self.damaged
+        )
 
     def _read_pages(self) -> None:
         found = {
