@@ -80,6 +80,9 @@ STEPS: dict[int, tuple[str | Callable[[sqlite3.Connection], None], ...]] = {
 }
 """Version → what makes it from the one before. Steps only add: a reader takes older ledgers."""
 SCHEMA_VERSION = max(STEPS)
+_SEALED = 3
+_WIDTHS = {"runs": (11, 13), "curves": (9, 10), "checkpoints": (4, 5), "measurements": (4, 5)}
+"""Columns of each table before and since its rows are sealed: rows are read by position."""
 
 
 def connect(
@@ -124,7 +127,7 @@ def explained(path: Path) -> Iterator[None]:
     """Turn whatever SQLite or the file system raises into one sentence about this ledger."""
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         hint = next(
             (say for part, say in _HINTS.items() if part in reason.lower()), "check the file and its folder"
@@ -229,6 +232,13 @@ def _recognise(db: sqlite3.Connection, path: Path) -> None:
         raise LedgerError(
             f"ledger {str(path)!r} has schema {found}, expected at most {SCHEMA_VERSION}; update memspan"
         )
+    for table, width in _WIDTHS.items():
+        columns = len(db.execute(f"PRAGMA table_info({table})").fetchall())
+        if columns != width[1 if found >= _SEALED else 0]:
+            raise LedgerError(
+                f"ledger {str(path)!r} is damaged (table {table} has {columns} columns); "
+                "move it away and import an export of it, or start anew"
+            )
 
 
 def _tune(db: sqlite3.Connection) -> None:
