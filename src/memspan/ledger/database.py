@@ -70,8 +70,8 @@ STEPS: dict[int, tuple[str | Callable[[sqlite3.Connection], None], ...]] = {
     2: ("CREATE INDEX runs_standing ON runs (id, status, step)",),
     # Every row vouches for itself, a done run for its curves, and the ledger knows its own -wal.
     3: (
-        "CREATE TABLE identity (uuid TEXT NOT NULL)",
-        "INSERT INTO identity SELECT lower(hex(randomblob(16)))",
+        "CREATE TABLE identity (uuid TEXT NOT NULL, writes INTEGER NOT NULL DEFAULT 0)",
+        "INSERT INTO identity (uuid) SELECT lower(hex(randomblob(16)))",
         "ALTER TABLE runs ADD COLUMN curves TEXT NOT NULL DEFAULT ''",
         *(f"ALTER TABLE {table} ADD COLUMN seal TEXT NOT NULL DEFAULT ''" for table in seals.TABLES),
         runs.note_all_curves,
@@ -149,12 +149,17 @@ _HINTS = {
 
 
 @contextmanager
-def transaction(db: sqlite3.Connection, path: Path) -> Iterator[None]:
-    """Write as one: all of it is kept, or none. Takes the write lock at once, so it cannot fail midway."""
+def transaction(db: sqlite3.Connection, path: Path, *, signed: bool = True) -> Iterator[None]:
+    """Write as one: all of it is kept, or none. Takes the write lock at once, so it cannot fail midway.
+
+    A signed one leaves the ledger's identity in the ``-wal``, which is known by that as the ledger's own.
+    """
     with explained(path):
         db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            if signed:
+                db.execute("UPDATE identity SET writes = writes + 1")
             commit(db)
         except BaseException:
             with suppress(sqlite3.Error):
@@ -191,7 +196,7 @@ def _create(db: sqlite3.Connection, path: Path) -> None:
     """Lay the tables into an empty file; two processes may try at once, the second finds them laid."""
     if not _empty(db):
         return
-    with transaction(db, path):
+    with transaction(db, path, signed=False):
         if _empty(db):
             lay_tables(db)
 

@@ -77,6 +77,8 @@ def _foreign_wal(path: Path) -> str:
         return "it is from another program"
     if alone.identity and joint.identity != alone.identity:
         return "it belongs to another ledger"
+    if alone.identity and joint.writes < alone.writes:
+        return "the ledger has changed since it was written"
     # Ledgers of older schemas have no identity, but a ledger keeps its runs.
     if not alone.identity and alone.runs and not alone.runs & joint.runs:
         return "it belongs to another ledger"
@@ -92,6 +94,7 @@ class _Glance:
         self.whole = True
         self.application = 0
         self.identity = ""
+        self.writes = 0
         self.runs: set[str] = set()
         try:
             with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&{how}", uri=True)) as db:
@@ -105,7 +108,8 @@ class _Glance:
         self.application = db.execute("PRAGMA application_id").fetchone()[0]
         tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if b"identity" in tables:
-            self.identity = str(db.execute("SELECT uuid FROM identity").fetchone())
+            identity, self.writes = db.execute("SELECT uuid, writes FROM identity").fetchone()
+            self.identity = str(identity)
         elif b"runs" in tables:
             self.runs = {str(row[0]) for row in db.execute("SELECT id FROM runs")}
         self.whole = not small or not structural_damage(db)

@@ -23,7 +23,7 @@ def migrate(db: sqlite3.Connection, path: Path) -> None:
     """
     if database.version(db) == database.SCHEMA_VERSION:
         return
-    with database.transaction(db, path):
+    with database.transaction(db, path, signed=False):
         found = database.version(db)
         if found < database.SCHEMA_VERSION:
             _copy(path, path.with_name(f"{path.name}.schema-{found}"))
