@@ -80,7 +80,8 @@ def test_a_hard_link_in_another_folder_is_refused_while_the_ledger_is_in_use(pat
             [sys.executable, "-c", code, str(other)], capture_output=True, text=True, check=False
         )
         assert "in use under another name" in run.stderr
-        assert not Holds(other).take(RUN) or ledger.holds.living([RUN])
+        assert ledger.holds.take(RUN)
+        assert not Holds(other).take(RUN)
     with Ledger.open(other) as ledger:
         assert ledger.get(RUN).done
 
@@ -130,9 +131,12 @@ def test_a_forked_child_that_outlives_its_parent_lets_its_runs_go(path):
         from memspan.ledger import Ledger
         ledger = Ledger.open(sys.argv[1])
         ledger.holds.take("a")
+        ours, theirs = os.pipe()
         if os.fork() == 0:
+            os.write(theirs, b"!")
             sys.stdin.read()
             os._exit(0)
+        os.read(ours, 1)
         print("held", flush=True)
         os._exit(1)
         """
@@ -215,6 +219,20 @@ def test_a_foreign_wal_is_refused_and_nothing_is_changed(path, tmp_path):
     wal.unlink()
     with Ledger.open(path) as ledger:
         assert [r.config["seed"] for r in ledger.select()] == [1]
+
+
+def test_an_older_wal_of_the_ledger_itself_is_refused(path):
+    """As a backup of one of the two files brings it back."""
+    wal = killed(path, 5)
+    old = wal.read_bytes()
+    with Ledger.open(path) as ledger:
+        train(ledger, page(seed=6))
+    wal.write_bytes(old)
+    with pytest.raises(LedgerError, match="has changed since it was written"):
+        Ledger.open(path)
+    wal.unlink()
+    with Ledger.open(path) as ledger:
+        assert sorted(r.config["seed"] for r in ledger.select()) == [5, 6]
 
 
 def test_the_wal_of_a_killed_process_is_the_ledgers_own(path):

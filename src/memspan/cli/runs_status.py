@@ -46,7 +46,7 @@ class RunsStatus:
 
 
 class View(NamedTuple):
-    """One look at the ledger: for each group counts by status and the share of steps done; what is damaged."""
+    """One look at the ledger: for each group counts by status and the share of steps done; damage."""
 
     groups: dict[str, Counter[str]]
     done: dict[str, float]
