@@ -14,20 +14,19 @@ import errno
 import hashlib
 import os
 import stat
-import struct
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from memspan.errors import ForeignLedgerError, LedgerError
+from memspan.ledger.locks import conflict, control, has_ofd
 
 try:
     import fcntl
 except ImportError:  # not POSIX: locks count in this process only
     fcntl = None  # type: ignore[assignment]
 
-_FLOCK = "hhqqi4x"  # struct flock: type, whence, start, length, pid
 _RUNS, _NAMES, _RANGE = 2**60, 2**61, 2**56
 """Where the bytes of runs begin, where those of names do, and how many there are of each."""
 _KINDS = {
@@ -93,7 +92,7 @@ class LedgerFile:
     _beside: int | None = None  # handle of ``<ledger>-holds``, where there are no OFD locks
 
     def __post_init__(self) -> None:
-        self._ofd = _has_ofd(self.reader)
+        self._ofd = has_ofd(self.reader)
 
     @property
     def open(self) -> bool:
@@ -123,7 +122,7 @@ class LedgerFile:
             if byte in self.taken:
                 self.taken.remove(byte)
                 if self._ofd:
-                    _control("F_OFD_SETLK", self._locker, "F_UNLCK", byte)
+                    control("F_OFD_SETLK", self._locker, "F_UNLCK", byte)
                 elif fcntl and self._beside is not None:
                     fcntl.lockf(self._beside, fcntl.LOCK_UN, 1, byte - _RUNS)
 
@@ -133,7 +132,7 @@ class LedgerFile:
             if byte in self.taken:
                 return True
             if self._ofd:
-                return _conflict(self._locker, byte, 1)
+                return conflict(self._locker, byte, 1)
             return self._locked_beside(byte)
 
     def enter(self, path: Path) -> None:
@@ -149,10 +148,10 @@ class LedgerFile:
             if (
                 self._ofd and not self.names
             ):  # first the lock, then the look: of two who come at once, one sees
-                _control("F_OFD_SETLK", self.reader, "F_RDLCK", byte)
+                control("F_OFD_SETLK", self.reader, "F_RDLCK", byte)
             if set(self.names) - {byte} or self._named_elsewhere(byte):
                 if self._ofd and not self.names:
-                    _control("F_OFD_SETLK", self.reader, "F_UNLCK", byte)
+                    control("F_OFD_SETLK", self.reader, "F_UNLCK", byte)
                 raise LedgerError(
                     f"ledger {str(path)!r} is in use under another name, a hard link in another folder; "
                     "use the other name, or a symbolic link to it"
@@ -166,18 +165,18 @@ class LedgerFile:
             if self.names[byte] <= 0:
                 del self.names[byte]
                 if self._ofd and self.open:
-                    _control("F_OFD_SETLK", self.reader, "F_UNLCK", byte)
+                    control("F_OFD_SETLK", self.reader, "F_UNLCK", byte)
 
     def used_under(self, path: Path) -> bool:
         """Return whether somebody alive uses the file under this name."""
         byte = name_byte(path)
         with _guard:
-            return byte in self.names or (self._ofd and _conflict(self.reader, byte, 1))
+            return byte in self.names or (self._ofd and conflict(self.reader, byte, 1))
 
     def alone(self) -> bool:
         """Return whether nobody alive, this process included, has entered; False if that is unknown."""
         with _guard:
-            return self._ofd and not self.names and not _conflict(self.reader, _NAMES, _RANGE)
+            return self._ofd and not self.names and not conflict(self.reader, _NAMES, _RANGE)
 
     def detach(self) -> None:
         """Use the file no longer; the last user closes it."""
@@ -198,12 +197,12 @@ class LedgerFile:
 
     def _named_elsewhere(self, byte: int) -> bool:
         gaps = ((_NAMES, byte - _NAMES), (byte + 1, _NAMES + _RANGE - byte - 1))
-        return self._ofd and any(length and _conflict(self.reader, start, length) for start, length in gaps)
+        return self._ofd and any(length and conflict(self.reader, start, length) for start, length in gaps)
 
     def _try(self, byte: int) -> bool:
         try:
             if self._ofd:
-                _control("F_OFD_SETLK", self._locker, "F_WRLCK", byte)
+                control("F_OFD_SETLK", self._locker, "F_WRLCK", byte)
             elif fcntl:
                 if self._beside is None:
                     self._beside = os.open(f"{self.path}-holds", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -264,28 +263,6 @@ def attach(path: Path, *, write: bool, create: bool = False) -> LedgerFile:
         if write:
             file.writer = handle
         return file
-
-
-def _control(command: str, handle: int, kind: str, start: int, length: int = 1) -> bytes:
-    wish = struct.pack(_FLOCK, getattr(fcntl, kind), os.SEEK_SET, start, length, 0)
-    return fcntl.fcntl(handle, getattr(fcntl, command), wish)
-
-
-def _conflict(handle: int, start: int, length: int) -> bool:
-    """Whether somebody else, another handle of this process included, has a lock in a range."""
-    answer = _control("F_OFD_GETLK", handle, "F_WRLCK", start, length)
-    return struct.unpack(_FLOCK, answer)[0] != fcntl.F_UNLCK
-
-
-def _has_ofd(handle: int) -> bool:
-    """Whether this system, and this disk, has locks of open file descriptions."""
-    if not hasattr(fcntl, "F_OFD_SETLK"):
-        return False
-    try:
-        _conflict(handle, _RUNS - 1, 1)
-    except OSError:
-        return False
-    return True
 
 
 _files: dict[Key, LedgerFile] = {}

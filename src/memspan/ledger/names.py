@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from memspan.errors import LedgerError
-from memspan.ledger.file import attach, refuse_special
+from memspan.ledger.file import LedgerFile, attach, name_byte, refuse_special
 
 
 def canonical(path: Path) -> Path:
@@ -45,6 +45,27 @@ def canonical(path: Path) -> Path:
             "changes of its own in a -wal file; move the -wal files of all names but one away"
         )
     return (used or changed or links or [real])[0]
+
+
+def entered(path: Path, readonly: bool) -> tuple[LedgerFile, int, bool]:
+    """Open and enter a ledger's file; return it, the byte of its name, and whether nobody else uses it.
+
+    Raises:
+        LedgerError: there is none to read, or it is in use under another name.
+        OSError: it cannot be opened.
+    """
+    if readonly and not path.exists():
+        raise LedgerError(f"no ledger at {str(path)!r}; expected a file that a memspan run has written")
+    if not readonly:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    file = attach(path, write=not readonly, create=not readonly)
+    try:
+        alone = file.alone()
+        file.enter(path)
+    except BaseException:
+        file.detach()
+        raise
+    return file, name_byte(path), alone
 
 
 def _size(path: Path) -> int:

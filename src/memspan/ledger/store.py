@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from memspan.errors import LedgerError
-from memspan.ledger import checkpoints, curves, database, migration, rows, runs
+from memspan.ledger import checkpoints, database, migration, rows, runs
 from memspan.ledger.checkpoints import CheckpointFolder
 from memspan.ledger.completeness import refuse_incomplete_run
 from memspan.ledger.damage import mend_index
 from memspan.ledger.events import Event
-from memspan.ledger.file import LedgerFile, attach, name_byte
 from memspan.ledger.holds import Holds
-from memspan.ledger.names import canonical
+from memspan.ledger.names import canonical, entered
+from memspan.ledger.reading import Reader, matching_runs
 from memspan.ledger.records import (
     DONE,
     Curve,
@@ -52,7 +50,7 @@ class Ledger:
         self.path = path
         with database.explained(path):
             self._path = canonical(path)  # all names of a ledger lead to one file, and to what lies beside it
-            self._file, self._name, alone = _entered(self._path, readonly)
+            self._file, self._name, alone = entered(self._path, readonly)
         try:
             self.holds = Holds(self._path, self._file)
             self.files = CheckpointFolder.beside(self._path)
@@ -62,8 +60,7 @@ class Ledger:
             self._file.detach()
             raise
         self._closed = False
-        self._check_id = check_id
-        self._table = "runs"
+        self._reader = Reader(self._db, self._path, self, check_id)
         self._writer = Writer(self._db, self._path, self.files)
 
     @classmethod
@@ -98,7 +95,7 @@ class Ledger:
             migration.migrate(self._db, self._path)
         with database.explained(self._path):
             if not mend_index(self._db, readonly=readonly):
-                self._table = "runs NOT INDEXED"
+                self._reader.indexed = False
         if not readonly:
             self._writer.tidy()
 
@@ -190,7 +187,7 @@ class Ledger:
         Raises:
             LedgerError: its row is damaged.
         """
-        sound, damaged = self._read("WHERE id = ?", run_id)
+        sound, damaged = self._reader.runs("WHERE id = ?", run_id)
         for reason in damaged.values():
             raise reason
         return next(iter(sound), None)
@@ -206,25 +203,25 @@ class Ledger:
             UnknownNameError: no stored run has such a field.
             LedgerError: the row of a run that might match is damaged; ``intact`` leaves it out.
         """
-        sound, damaged = self._read()
+        sound, damaged = self._reader.runs()
         for run_id, reason in damaged.items():
             if matching([(run_id, {"id": run_id})], {"id": where.get("id", run_id)}):
                 raise reason
-        return self._matching(sound, where)
+        return matching_runs(sound, where)
 
     def intact(self, **where: Any) -> list[RunRecord]:
         """Return the runs that match and whose rows are whole; see ``select`` and ``damaged``."""
-        return self._matching(self._read()[0], where)
+        return matching_runs(self._reader.runs()[0], where)
 
     def damaged(self) -> dict[str, str]:
         """Return what is wrong with the runs whose rows are damaged, by their id as it stands in the row."""
-        return {run_id: str(reason) for run_id, reason in self._read()[1].items()}
+        return {run_id: str(reason) for run_id, reason in self._reader.runs()[1].items()}
 
     def remove_damaged(self) -> list[str]:
         """Take the damaged runs that nobody trains out of the ledger, and return their ids."""
         free = [run_id for run_id in self.damaged() if self.holds.take(run_id)]
         try:
-            self._writer.erase_rows(self._damaged_rows(free))
+            self._writer.erase_rows(self._reader.numbered(free))
         finally:
             for run_id in free:
                 self.holds.release(run_id)
@@ -236,20 +233,11 @@ class Ledger:
         Raises:
             LedgerError: the row of one of them is damaged.
         """
-        query = f"SELECT * FROM {self._table} WHERE id IN (SELECT value FROM json_each(?))"
-        with database.explained(self._path):
-            found = self._db.execute(query, (json.dumps(list(ids)),)).fetchall()
-        return {row.id: row.status for row in map(rows.vouched, found)}
+        return self._reader.statuses(ids)
 
     def standings(self) -> dict[str, tuple[str, int]]:
         """Return status and step of every run, from the index alone: cheap enough for every second."""
-        with database.explained(self._path):
-            found = self._db.execute(f"SELECT id, status, step FROM {self._table}")
-            return {
-                run_id: (status, step)
-                for run_id, status, step in found
-                if type(run_id) is type(status) is str and type(step) is int  # else ``damaged`` says more
-            }
+        return self._reader.standings()
 
     def curve(self, run_id: str, name: str) -> Curve:
         """Return one curve of a run.
@@ -257,12 +245,7 @@ class Ledger:
         Raises:
             UnknownNameError: the run has no such curve.
         """
-        with database.explained(self._path):
-            noted = self._noted_lengths(run_id)
-            curve = curves.read(self._db, run_id, name)
-        if noted is not None and noted.get(name) != len(curve):
-            raise curves.damaged(run_id, name)
-        return curve
+        return self._reader.curve(run_id, name)
 
     def curve_names(self, run_id: str) -> list[str]:
         """Return the names of a run's curves, sorted.
@@ -270,17 +253,7 @@ class Ledger:
         Raises:
             LedgerError: a curve of a done run is missing.
         """
-        with database.explained(self._path):
-            noted = self._noted_lengths(run_id)
-            names = curves.names(self._db, run_id)
-        for name in () if noted is None else noted.keys() ^ set(names):
-            raise curves.damaged(run_id, name)
-        return names
-
-    def _noted_lengths(self, run_id: str) -> dict[str, int] | None:
-        """Return how long each curve of a done run is, None where that was never noted."""
-        row = rows.find(self._db, run_id)
-        return None if row is None or not row.curves else json.loads(row.curves)
+        return self._reader.curve_names(run_id)
 
     def adopt(self, done: Iterable[DoneRun]) -> ImportReport:
         """Take over done runs from elsewhere, all or none; their ids must have been checked.
@@ -311,59 +284,4 @@ class Ledger:
 
     def measurements(self, **where: Any) -> list[Measurement]:
         """Return the measurements whose config matches, in the order they were taken; see ``select``."""
-        with database.explained(self._path):
-            found = self._db.execute("SELECT * FROM measurements ORDER BY number").fetchall()
-        measured = [_measurement(*row) for row in found]
-        return matching([(m, m.config) for m in measured], where)
-
-    def _matching(self, sound: list[RunRecord], where: Mapping[str, Any]) -> list[RunRecord]:
-        fields = [(r, {**r.config, "id": r.id, "status": r.status, "imported": r.imported}) for r in sound]
-        return matching(fields, where)
-
-    def _damaged_rows(self, run_ids: Iterable[str]) -> dict[int, str]:
-        """Return the numbers of these runs' rows: an id that is damaged itself cannot be asked for."""
-        with database.explained(self._path):
-            found = self._db.execute("SELECT rowid, id FROM runs NOT INDEXED").fetchall()
-        wanted = set(run_ids)
-        return {number: str(run_id) for number, run_id in found if str(run_id) in wanted}
-
-    def _read(self, clause: str = "", *values: Any) -> tuple[list[RunRecord], dict[str, LedgerError]]:
-        """Return the whole rows as records, and what is wrong with the others."""
-        with database.explained(self._path):
-            query = f"SELECT * FROM {self._table} {clause} ORDER BY id"
-            found = self._db.execute(query, values).fetchall()
-        sound: list[RunRecord] = []
-        damaged: dict[str, LedgerError] = {}
-        for row in found:
-            try:
-                sound.append(rows.record(rows.vouched(row), self, self._check_id))
-            except LedgerError as error:
-                damaged[str(row[0])] = error
-        return sound, damaged
-
-
-def _entered(path: Path, readonly: bool) -> tuple[LedgerFile, int, bool]:
-    """Open and enter a ledger's file; return it, the byte of its name, and whether nobody else uses it."""
-    if readonly and not path.exists():
-        raise LedgerError(f"no ledger at {str(path)!r}; expected a file that a memspan run has written")
-    if not readonly:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    file = attach(path, write=not readonly, create=not readonly)
-    try:
-        alone = file.alone()
-        file.enter(path)
-    except BaseException:
-        file.detach()
-        raise
-    return file, name_byte(path), alone
-
-
-def _measurement(
-    number: int, config: str, results: str, machine: str, sealed: str | None = None
-) -> Measurement:
-    if sealed is None or sealed == seal((number, config, results, machine)):
-        with suppress(ValueError, TypeError, RecursionError):
-            return Measurement(json.loads(config), json.loads(results), json.loads(machine))
-    raise LedgerError(
-        f"measurement {number} of this ledger is damaged; move the ledger away and import an export of it"
-    )
+        return matching([(m, m.config) for m in self._reader.measurements()], where)
