@@ -9,6 +9,7 @@ import memspan
 
 SOURCE = Path(memspan.__file__).parent
 FLOORS = {
+    -1: ("errors", "forks", "linked"),
     0: ("streams", "simd", "registry", "machine", "transforms", "fields", "untrusted"),
     1: ("cells", "tasks", "ledger", "statistics"),
     2: ("kernels", "config"),

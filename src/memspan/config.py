@@ -176,6 +176,9 @@ FREE = (
 """Recipe fields in which the replicas of one pack may differ, beside the seed."""
 
 
+_DEFAULTS = {f.name: f.default for f in dataclasses.fields(Recipe)}
+
+
 @dataclass(frozen=True)
 class RunConfig:
     """One run: a task at one difficulty, a recipe, a seed.
@@ -204,6 +207,17 @@ class RunConfig:
         """Return what two runs must have in common to be trained in one pack: all but seed and ``FREE``."""
         usual = Recipe()
         return self.task, dataclasses.replace(self.recipe, **{name: getattr(usual, name) for name in FREE})
+
+    @staticmethod
+    def stored_id(flat: Mapping[str, Any]) -> str:
+        """Return the id that a stored flat config has.
+
+        Computed from its names and values alone: no cell and no task is looked up, so a config of whatever
+        origin may be given.
+        """
+        told = {k: v for k, v in flat.items() if k not in _DEFAULTS or _DEFAULTS[k] != v}
+        text = json.dumps(told, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def canonical(self) -> str:
         """Return the JSON that is hashed: task, difficulty, seed, and recipe fields not at their default."""

@@ -49,8 +49,7 @@ def test_thinning_keeps_what_is_thin_already_and_the_nan_of_a_divergence():
 def test_any_story_of_appends_and_restarts_leaves_a_whole_curve(story, stride):
     """Each entry: go back to some step, then append some values; the last word on each step counts."""
     db = sqlite3.connect(":memory:", isolation_level=None)
-    for statement in database.SCHEMA:
-        db.execute(statement)
+    database.lay_tables(db)
     expected: dict[int, float] = {}
     for n, (back, count) in enumerate(story):
         keep = max(0, len(expected) - back)
@@ -68,8 +67,7 @@ def test_any_story_of_appends_and_restarts_leaves_a_whole_curve(story, stride):
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=30), st.integers(1, 3))
 def test_a_curve_on_any_grid_is_stored_exactly(gaps, bin):
     db = sqlite3.connect(":memory:", isolation_level=None)
-    for statement in database.SCHEMA:
-        db.execute(statement)
+    database.lay_tables(db)
     step = np.cumsum(np.array(gaps, np.int64))
     mean = step.astype(np.float32)
     spread = np.float32(bin - 1)

@@ -10,20 +10,29 @@ import pytest
 from ledger_stories import assert_consistent, page, story, train
 
 from memspan.errors import LedgerError
-from memspan.ledger import Ledger, database
+from memspan.ledger import Ledger, database, seals
 from memspan.ledger.events import Finished
 
 
-def make_old(path, monkeypatch):
+def make_old(path):
     """Write a ledger as schema 1 had it, with a finished run and one in the middle."""
-    with monkeypatch.context() as patch:
-        patch.setattr(database, "STEPS", {})
-        patch.setattr(database, "SCHEMA_VERSION", 1)
-        with Ledger.open(path) as ledger:
-            train(ledger, page(seed=0))
-            ledger.register([page(seed=1)])
-            for event in list(story(page(seed=1).id))[:3]:
-                ledger.append(event)
+    with Ledger.open(path) as ledger:
+        train(ledger, page(seed=0))
+        ledger.register([page(seed=1)])
+        for event in list(story(page(seed=1).id))[:3]:
+            ledger.append(event)
+    db = sqlite3.connect(path, isolation_level=None)
+    rows = {table: db.execute(f"SELECT * FROM {table}").fetchall() for table in seals.TABLES}
+    db.close()
+    path.unlink()
+    old = sqlite3.connect(path, isolation_level=None)
+    for statement in (*database.SCHEMA, "PRAGMA user_version = 1", "PRAGMA journal_mode = WAL"):
+        old.execute(statement)
+    for table in seals.TABLES:
+        width = len(old.execute(f"PRAGMA table_info({table})").fetchall())
+        marks = ", ".join("?" * width)
+        old.executemany(f"INSERT INTO {table} VALUES ({marks})", [row[:width] for row in rows[table]])
+    old.close()
     return path.with_name(f"{path.name}.schema-1")
 
 
@@ -40,7 +49,7 @@ def version(db):
 
 
 def test_an_old_ledger_goes_on_as_one_of_today(path, tmp_path, monkeypatch):
-    copy = make_old(path, monkeypatch)
+    copy = make_old(path)
     assert tables(path)[1] == 1
     with Ledger.open(path) as ledger:
         run_id = page(seed=1).id
@@ -54,7 +63,7 @@ def test_an_old_ledger_goes_on_as_one_of_today(path, tmp_path, monkeypatch):
 
 
 def test_the_copy_is_the_ledger_as_it_was(path, monkeypatch):
-    copy = make_old(path, monkeypatch)
+    copy = make_old(path)
     before = page_of(path)
     Ledger.open(path).close()
     assert page_of(copy) == before == page_of(path)
@@ -67,7 +76,7 @@ def page_of(path):
 
 
 def test_a_reader_takes_an_old_ledger_as_it_is(path, monkeypatch):
-    copy = make_old(path, monkeypatch)
+    copy = make_old(path)
     with Ledger.open(path, readonly=True) as ledger:
         assert sorted(ledger.standings().values()) == [("finished", 100), ("running", 50)]
     assert tables(path)[1] == 1
@@ -75,7 +84,7 @@ def test_a_reader_takes_an_old_ledger_as_it_is(path, monkeypatch):
 
 
 def test_a_failing_step_changes_nothing(path, monkeypatch):
-    copy = make_old(path, monkeypatch)
+    copy = make_old(path)
     before = tables(path)
     with monkeypatch.context() as patch:
         patch.setattr(database, "STEPS", {2: (*database.STEPS[2], "CREATE TABLE runs (id)")})
@@ -87,7 +96,7 @@ def test_a_failing_step_changes_nothing(path, monkeypatch):
 
 
 def test_no_room_for_the_copy_changes_nothing(path, monkeypatch):
-    copy = make_old(path, monkeypatch)
+    copy = make_old(path)
     before = tables(path)
     copy.with_name(copy.name + ".tmp").mkdir()
     with pytest.raises(LedgerError, match="cannot be used"):
@@ -98,7 +107,7 @@ def test_no_room_for_the_copy_changes_nothing(path, monkeypatch):
 
 KILLED = """
 import os, signal, sys
-from memspan.ledger import Ledger, database
+from memspan.ledger import Ledger, database, seals
 if sys.argv[2] == "copy":
     database.raise_schema = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 else:
@@ -109,7 +118,7 @@ Ledger.open(sys.argv[1])
 
 @pytest.mark.parametrize("moment", ["copy", "commit"])
 def test_killed_on_the_way_it_is_done_again(path, monkeypatch, moment):
-    copy = make_old(path, monkeypatch)
+    copy = make_old(path)
     killed = subprocess.run([sys.executable, "-c", KILLED, str(path), moment], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert copy.exists()
@@ -121,7 +130,7 @@ def test_killed_on_the_way_it_is_done_again(path, monkeypatch, moment):
 
 
 def test_two_processes_open_an_old_ledger_at_once(path, monkeypatch):
-    copy = make_old(path, monkeypatch)
+    copy = make_old(path)
     code = "import sys; from memspan.ledger import Ledger; Ledger.open(sys.argv[1]).close()"
     both = [subprocess.Popen([sys.executable, "-c", code, str(path)]) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]

@@ -91,7 +91,7 @@ def _select(ledger: Ledger | None, **where: Any) -> list[RunRecord]:
     """Return the runs that match; a ledger without such fields has none."""
     if ledger is not None:
         with suppress(UnknownNameError):
-            return ledger.select(**where)
+            return ledger.intact(**where)
     return []
 
 
@@ -102,5 +102,7 @@ def _ledger(folder: Path) -> Iterator[Ledger | None]:
         ledger = None
         if (folder / FILE).is_file():
             with suppress(MemspanError):
-                ledger = stack.enter_context(Ledger.open(folder / FILE, readonly=True))
+                ledger = stack.enter_context(
+                    Ledger.open(folder / FILE, readonly=True, check_id=RunConfig.stored_id)
+                )
         yield ledger

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,19 +33,22 @@ class RunsList:
     def run(self) -> int:
         """Print id, status, task, cell, seed and final accuracy of every run that meets the conditions."""
         with open_readonly(self.out) as ledger:
-            records = ledger.select(**conditions(self.where))
+            records = ledger.intact(**conditions(self.where))
+            damaged = ledger.damaged()
+        for reason in damaged.values():
+            print(f"memspan: {reason}", file=sys.stderr)
         if self.json:
             rows = [
                 {"id": r.id, **r.config, "status": r.status, "step": r.step, **r.metrics} for r in records
             ]
             print(json.dumps(rows, indent=2))
-            return 0
+            return 1 if damaged else 0
         for r in records:
             accuracy = f"{r.metrics['accuracy']:.4f}" if "accuracy" in r.metrics else "-"
             words = " ".join(str(r.config[k]) for k in ("task", "length", "cell") if k in r.config)
-            seed = f"seed {r.config['seed']:<4} step {r.step:<6}"
+            seed = f"seed {r.config.get('seed', '-'):<4} step {r.step:<6}"
             print(f"{r.id}  {r.status:8}  {words:24}  {seed} accuracy {accuracy}")
-        return 0
+        return 1 if damaged else 0
 
 
 @dataclass(frozen=True)
@@ -121,10 +125,11 @@ def open_readonly(out: Path) -> Ledger:
     Raises:
         ArgumentError: there is none.
     """
+    from memspan.config import RunConfig
     from memspan.ledger import Ledger
 
     refuse_without_ledger(out)
-    return Ledger.open(out / LEDGER, readonly=True)
+    return Ledger.open(out / LEDGER, readonly=True, check_id=RunConfig.stored_id)
 
 
 def conditions(where: Sequence[str]) -> dict[str, object]:

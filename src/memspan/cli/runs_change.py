@@ -15,7 +15,7 @@ from memspan.cli.runs import conditions, refuse_without_ledger
 from memspan.errors import ArgumentError, UnknownNameError
 
 if TYPE_CHECKING:
-    from memspan.ledger import Ledger, RunRecord
+    from memspan.ledger import Ledger
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class RunsRetry:
         with _open(self.out) as ledger:
             where = self.where or (() if self.ids else ("status=stopped",))
             chosen = _chosen(ledger, self.ids, where)
-            finished = sum(r.status == "finished" for r in chosen)
+            finished = sum(ledger.statuses(chosen)[run_id] == "finished" for run_id in chosen)
             if finished and not self.yes:
                 _ask(f"forget the results of {finished} finished runs")
             return _change(ledger, chosen, ledger.retry, "runs will be trained again when a sweep wants them")
@@ -49,7 +49,7 @@ class RunsDelete:
     ids: tyro.conf.Positional[tuple[str, ...]] = ()
     """Ids of runs."""
     where: tuple[str, ...] = ()
-    """Conditions such as cell=lstm length=50."""
+    """Conditions such as cell=lstm length=50; status=damaged takes out what can no longer be read."""
     yes: bool = False
     """Do not ask."""
     out: Path = Path("out")
@@ -60,6 +60,8 @@ class RunsDelete:
         if not self.ids and not self.where:
             raise ArgumentError("which runs? expected ids, or --where with conditions such as cell=lstm")
         with _open(self.out) as ledger:
+            if self.where == ("status=damaged",) and not self.ids:
+                return _delete_damaged(ledger, self.yes)
             chosen = _chosen(ledger, self.ids, self.where)
             if chosen and not self.yes:
                 _ask(f"delete {len(chosen)} runs")
@@ -67,18 +69,30 @@ class RunsDelete:
 
 
 def _open(out: Path) -> Ledger:
+    from memspan.config import RunConfig
     from memspan.ledger import Ledger
 
     refuse_without_ledger(out)
-    return Ledger.open(out / LEDGER)
+    return Ledger.open(out / LEDGER, check_id=RunConfig.stored_id)
 
 
-def _chosen(ledger: Ledger, ids: Sequence[str], where: Sequence[str]) -> list[RunRecord]:
+def _chosen(ledger: Ledger, ids: Sequence[str], where: Sequence[str]) -> list[str]:
     wish = conditions(where) | ({"id": ids} if ids else {})
-    chosen = ledger.select(**wish)
+    chosen = [record.id for record in ledger.intact(**wish)]
     for unknown in set(ids) - set(ledger.standings()):
         raise UnknownNameError("run", unknown, ledger.standings())
-    return chosen
+    return chosen + [run_id for run_id in ledger.damaged() if run_id in ids]
+
+
+def _delete_damaged(ledger: Ledger, yes: bool) -> int:
+    damaged = ledger.damaged()
+    for reason in damaged.values():
+        print(reason, file=sys.stderr)
+    if damaged and not yes:
+        _ask(f"delete {len(damaged)} damaged runs")
+    removed = ledger.remove_damaged()
+    print(f"{len(removed)} runs deleted")
+    return 0 if len(removed) == len(damaged) else 1
 
 
 def _ask(what: str) -> None:
@@ -95,11 +109,9 @@ def _ask(what: str) -> None:
         raise KeyboardInterrupt
 
 
-def _change(
-    ledger: Ledger, chosen: Sequence[RunRecord], change: Callable[[list[str]], None], said: str
-) -> int:
+def _change(ledger: Ledger, chosen: Sequence[str], change: Callable[[list[str]], None], said: str) -> int:
     """Change the runs that nobody alive trains; the exit code is 1 when some were left alone."""
-    free = [r.id for r in chosen if ledger.holds.take(r.id)]
+    free = [run_id for run_id in chosen if ledger.holds.take(run_id)]
     change(free)
     ledger.holds.release_all()
     print(f"{len(free)} {said}")

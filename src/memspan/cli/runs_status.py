@@ -46,16 +46,18 @@ class RunsStatus:
 
 
 class View(NamedTuple):
-    """One look at the ledger: counts by status for each group of runs, and the share of their steps done."""
+    """One look at the ledger: for each group counts by status and the share of steps done; damage."""
 
     groups: dict[str, Counter[str]]
     done: dict[str, float]
+    damaged: dict[str, str]
 
     @property
     def total(self) -> dict[str, int]:
         """Counts over all groups, zeros included."""
         counted: Counter[str] = sum(self.groups.values(), Counter())
-        return {word: counted[word] for word in WORDS}
+        damaged = {"damaged": len(self.damaged)} if self.damaged else {}
+        return {word: counted[word] for word in WORDS} | damaged
 
     def lines(self) -> Iterator[str]:
         """Yield a heading, a line for each group, and the total."""
@@ -64,6 +66,7 @@ class View(NamedTuple):
             yield self._line(name, counts, f"{self.done[name]:.0%}")
         if len(self.groups) != 1:
             yield self._line("all", self.total, "")
+        yield from self.damaged.values()
 
     @staticmethod
     def _line(name: str, counts: Counter[str] | dict[str, int], done: str) -> str:
@@ -76,11 +79,12 @@ class Board:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.pages: dict[str, tuple[str, int]] = {}
+        self.damaged: dict[str, str] = {}
 
     def look(self) -> View:
         """Return how far every group is now."""
         standings = self.ledger.standings()
-        if standings.keys() - self.pages.keys():
+        if standings.keys() - self.pages.keys() - self.damaged.keys():
             self._read_pages()
         living = self.ledger.holds.living(i for i, (status, _) in standings.items() if status == "running")
         groups: dict[str, Counter[str]] = defaultdict(Counter)
@@ -93,13 +97,16 @@ class Board:
             groups[group]["interrupted" if left else status] += 1
             steps[group][0] += budget if status in DONE else step
             steps[group][1] += budget
-        return View(dict(groups), {name: part / max(1, whole) for name, (part, whole) in steps.items()})
+        return View(
+            dict(groups), {name: part / max(1, whole) for name, (part, whole) in steps.items()}, self.damaged
+        )
 
     def _read_pages(self) -> None:
         found = {
             r.id: (f"{r.config.get('task')} {r.config.get('cell')}", int(r.config.get("steps", 0)))
-            for r in self.ledger.select()
+            for r in self.ledger.intact()
         }
+        self.damaged = self.ledger.damaged()
         self.pages = dict(sorted(found.items(), key=lambda item: item[1]))
 
 

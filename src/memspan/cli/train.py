@@ -70,7 +70,7 @@ def open_ledger(options: SweepOptions) -> Ledger:
         raise OutputError(
             f"--out {options.out}: cannot be made ({error.strerror}); choose another folder"
         ) from None
-    return Ledger.open(options.out / LEDGER)
+    return Ledger.open(options.out / LEDGER, check_id=RunConfig.stored_id)
 
 
 def train_missing(runs: Sequence[RunConfig], ledger: Ledger, options: SweepOptions) -> None:

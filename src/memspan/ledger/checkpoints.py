@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import glob
 import hashlib
 import os
+import stat
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,17 +32,25 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     fresh = path.with_name(path.name + ".tmp")
     try:
-        with fresh.open("wb") as file:
+        fresh.unlink(missing_ok=True)  # whatever lies there, a FIFO for instance, is not written into
+        with fresh.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(fresh, path)
         sync_folder(path.parent)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise LedgerError(
-            f"{str(path)!r} cannot be written: {error.strerror}; free some space or make the folder writable"
-        ) from error
+        with suppress(OSError):  # the name may be too long, or the disk read-only
+            fresh.unlink(missing_ok=True)
+        raise LedgerError(f"{str(path)!r} cannot be written: {error.strerror}; {_remedy(error)}") from error
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno == errno.ENAMETOOLONG:
+        return "choose a shorter name"
+    if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.ENOENT):
+        return "choose a file in a folder that exists"
+    return "free some space or make the folder writable"
 
 
 def _move(staged: Path, path: Path) -> None:
@@ -109,6 +121,8 @@ class CheckpointFolder:
 
     def write(self, path: Path, state: bytes | Staged) -> None:
         """Write one of the folder's files, or move a staged one there; whole or not at all."""
+        if path.is_dir() and not path.is_symlink():  # no file can take its place
+            self._set_aside(path)
         if isinstance(state, Staged):
             _move(state.path, path)
             return
@@ -121,37 +135,61 @@ class CheckpointFolder:
         write_whole(path, state)
 
     def read(self, path: Path) -> bytes | None:
-        """Return the bytes of one of the folder's files, None when there is none."""
+        """Return the bytes of one of the folder's files, None when there is none.
+
+        Raises:
+            LedgerError: it cannot be read, or is a folder, a FIFO or whatever else is no file.
+        """
         try:
-            return path.read_bytes()
+            # Without O_NONBLOCK to open a FIFO would wait for a writer.
+            handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+            with open(handle, "rb") as file:
+                if not stat.S_ISREG(os.fstat(handle).st_mode):
+                    raise LedgerError(f"{str(path)!r} cannot be read: it is no regular file")
+                return file.read()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise LedgerError(f"{str(path)!r} cannot be read: {error.strerror}") from error
 
     def set_aside(self, run_id: str) -> Path:
-        """Move a damaged checkpoint out of the way, to be looked at, and return where it went."""
-        aside = self.path / f"{run_id}.damaged"
-        os.replace(self.current(run_id), aside)
+        """Move an unusable checkpoint out of the way, to be looked at, and return where it went."""
+        return self._set_aside(self.current(run_id))
+
+    def _set_aside(self, path: Path) -> Path:
+        aside = self.path / f"{path.name.partition('.')[0]}.damaged"
+        number = 1
+        while os.path.lexists(aside) and (aside.is_dir() or path.is_dir()):  # no folder can be replaced
+            number += 1
+            aside = aside.with_suffix(f".damaged-{number}")
+        os.replace(path, aside)
         return aside
 
     def remove_current(self, run_id: str) -> None:
         """Remove a run's checkpoint; what its worker has staged meanwhile stays."""
-        self.current(run_id).unlink(missing_ok=True)
-        self.current(run_id).with_suffix(".safetensors.tmp").unlink(missing_ok=True)
+        self._remove(self.current(run_id))
+        self._remove(self.current(run_id).with_suffix(".safetensors.tmp"))
 
     def remove(self, run_id: str) -> None:
         """Remove the checkpoint of a run that needs none any more, and whatever is staged for it."""
         self.remove_current(run_id)
         if self.staging.is_dir():
-            for left in self.staging.glob(f"{run_id}.*"):
-                left.unlink(missing_ok=True)
+            for left in self.staging.glob(f"{glob.escape(run_id)}.*"):
+                self._remove(left)
 
     def remove_all(self, run_id: str) -> None:
         """Remove whatever there is of a run."""
         self.remove(run_id)
-        self.final(run_id).unlink(missing_ok=True)
-        (self.path / f"{run_id}.damaged").unlink(missing_ok=True)
+        self._remove(self.final(run_id))
+        for damaged in self.path.glob(f"{glob.escape(run_id)}.damaged*"):
+            self._remove(damaged)
+
+    def _remove(self, path: Path) -> None:
+        """Remove a file; a folder under its name is somebody else's, and only moved out of the way."""
+        if not path.is_dir() or path.is_symlink():
+            path.unlink(missing_ok=True)
+        elif ".damaged" not in path.name:
+            self._set_aside(path)
 
     def unfinished(self) -> list[str]:
         """Return the ids of the runs that have a checkpoint or something staged."""

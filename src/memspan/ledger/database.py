@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from memspan.errors import ForeignLedgerError, LedgerError
+from memspan.ledger import leftovers, runs, seals
+from memspan.ledger.damage import CHECKED_BYTES, structural_damage
+from memspan.ledger.file import LedgerFile
 
 APPLICATION_ID = 0x6D656D73  # "mems"
 BUSY_SECONDS = 30.0
-CHECKED_BYTES = 64 * 2**20  # a quick_check of this much takes about 0.1 s; more waits for Ledger.check
 
 SCHEMA = (
     """CREATE TABLE runs (
@@ -63,24 +65,49 @@ SCHEMA = (
 )
 """Schema 1; what came later stands in ``STEPS``, so that a new ledger and a migrated one are the same."""
 
-STEPS: dict[int, tuple[str, ...]] = {
+STEPS: dict[int, tuple[str | Callable[[sqlite3.Connection], None], ...]] = {
     # A live table asks every second how far ten thousand runs are, and need not read their configs for that.
     2: ("CREATE INDEX runs_standing ON runs (id, status, step)",),
+    # Every row vouches for itself, a done run for its curves, and the ledger knows its own -wal.
+    3: (
+        "CREATE TABLE identity (uuid TEXT NOT NULL, writes INTEGER NOT NULL DEFAULT 0)",
+        "INSERT INTO identity (uuid) SELECT lower(hex(randomblob(16)))",
+        "ALTER TABLE runs ADD COLUMN curves TEXT NOT NULL DEFAULT ''",
+        *(f"ALTER TABLE {table} ADD COLUMN seal TEXT NOT NULL DEFAULT ''" for table in seals.TABLES),
+        runs.note_all_curves,
+        seals.seal_all,
+    ),
 }
-"""Version → the statements that make it from the one before. They only add: a reader takes older ledgers."""
+"""Version → what makes it from the one before. Steps only add: a reader takes older ledgers."""
 SCHEMA_VERSION = max(STEPS)
+_SEALED = 3
+_WIDTHS = {"runs": (11, 13), "curves": (9, 10), "checkpoints": (4, 5), "measurements": (4, 5)}
+"""Columns of each table before and since its rows are sealed: rows are read by position."""
 
 
-def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
+def connect(
+    path: Path, file: LedgerFile, *, readonly: bool = False, alone: bool = False
+) -> sqlite3.Connection:
     """Open the ledger's database, made when absent, and refuse what is not ours.
+
+    Args:
+        path: its file.
+        file: the same, open.
+        readonly: refuse to make or change anything.
+        alone: nobody alive uses it, so what lies beside it was left there.
 
     Raises:
         ForeignLedgerError: the path holds something else.
         LedgerError: a newer schema, damage, or a place that cannot be read or written.
     """
-    _look(path, readonly)
     with explained(path):
+        head = file.head()
+        if head[:16] not in (b"", b"SQLite format 3\0"):  # refused before SQLite may touch it
+            raise _foreign(path)
+        if alone:
+            leftovers.refuse_foreign(path, head)
         db = sqlite3.connect(_uri(path, readonly), uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        db.text_factory = seals.text_of
         try:
             if not readonly:
                 _create(db, path)
@@ -100,7 +127,7 @@ def explained(path: Path) -> Iterator[None]:
     """Turn whatever SQLite or the file system raises into one sentence about this ledger."""
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         hint = next(
             (say for part, say in _HINTS.items() if part in reason.lower()), "check the file and its folder"
@@ -122,12 +149,17 @@ _HINTS = {
 
 
 @contextmanager
-def transaction(db: sqlite3.Connection, path: Path) -> Iterator[None]:
-    """Write as one: all of it is kept, or none. Takes the write lock at once, so it cannot fail midway."""
+def transaction(db: sqlite3.Connection, path: Path, *, signed: bool = True) -> Iterator[None]:
+    """Write as one: all of it is kept, or none. Takes the write lock at once, so it cannot fail midway.
+
+    A signed one leaves the ledger's identity in the ``-wal``, which is known by that as the ledger's own.
+    """
     with explained(path):
         db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            if signed:
+                db.execute("UPDATE identity SET writes = writes + 1")
             commit(db)
         except BaseException:
             with suppress(sqlite3.Error):
@@ -143,33 +175,12 @@ def commit(db: sqlite3.Connection) -> None:
 def check(db: sqlite3.Connection, path: Path) -> None:
     """Read the whole file and raise LedgerError where its structure is damaged."""
     with explained(path):
-        found = [row[0] for row in db.execute("PRAGMA quick_check(1)")]
-    if found != ["ok"]:
+        found = structural_damage(db)
+    if found:
         raise LedgerError(
-            f"ledger {str(path)!r} is damaged ({' '.join(str(found[0]).split())}); "
+            f"ledger {str(path)!r} is damaged ({found}); "
             "move it away and import an export of it, or start anew"
         )
-
-
-def _look(path: Path, readonly: bool) -> None:
-    """Refuse by the first bytes alone, before SQLite may touch a file that is not ours."""
-    with explained(path):
-        if path.is_dir():
-            raise ForeignLedgerError(
-                f"ledger {str(path)!r} is a folder; expected a file, for instance {path / 'runs.ledger'}"
-            )
-        if readonly and not path.exists():
-            raise LedgerError(f"no ledger at {str(path)!r}; expected a file that a memspan run has written")
-        if not readonly:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        head = _head(path) if path.exists() else b""
-    if head not in (b"", b"SQLite format 3\0"):
-        raise _foreign(path)
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(16)
 
 
 def _uri(path: Path, readonly: bool) -> str:
@@ -185,11 +196,16 @@ def _create(db: sqlite3.Connection, path: Path) -> None:
     """Lay the tables into an empty file; two processes may try at once, the second finds them laid."""
     if not _empty(db):
         return
-    with transaction(db, path):
+    with transaction(db, path, signed=False):
         if _empty(db):
-            for statement in SCHEMA:
-                db.execute(statement)
-            raise_schema(db, 1)
+            lay_tables(db)
+
+
+def lay_tables(db: sqlite3.Connection) -> None:
+    """Make all tables of today's schema."""
+    for statement in SCHEMA:
+        db.execute(statement)
+    raise_schema(db, 1)
 
 
 def version(db: sqlite3.Connection) -> int:
@@ -201,7 +217,10 @@ def raise_schema(db: sqlite3.Connection, found: int) -> None:
     """Make today's schema from an older one; inside a transaction."""
     for number in range(found + 1, SCHEMA_VERSION + 1):
         for statement in STEPS[number]:
-            db.execute(statement)
+            if callable(statement):
+                statement(db)
+            else:
+                db.execute(statement)
     db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
@@ -218,6 +237,13 @@ def _recognise(db: sqlite3.Connection, path: Path) -> None:
         raise LedgerError(
             f"ledger {str(path)!r} has schema {found}, expected at most {SCHEMA_VERSION}; update memspan"
         )
+    for table, width in _WIDTHS.items():
+        columns = len(db.execute(f"PRAGMA table_info({table})").fetchall())
+        if columns != width[1 if found >= _SEALED else 0]:
+            raise LedgerError(
+                f"ledger {str(path)!r} is damaged (table {table} has {columns} columns); "
+                "move it away and import an export of it, or start anew"
+            )
 
 
 def _tune(db: sqlite3.Connection) -> None:

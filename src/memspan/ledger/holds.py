@@ -1,45 +1,26 @@
 """Who trains a run right now: a lock of the operating system a run, gone with the process that took it.
 
-A run has one byte in the file ``<ledger>-holds``; the byte is locked, never written. A process that is
-killed, or a machine that is switched off, lets go of everything by that alone, so no clock is asked and
-nothing is left to clean up. POSIX locks belong to a process and vanish when it closes *any* handle to
-the file, therefore all ledgers of a process share one handle a file.
+A run has one byte of the ledger's file, far beyond its end; the byte is locked, never written. A process that
+is killed, or a machine that is switched off, lets go of everything by that alone, so no clock is asked and
+nothing is left to clean up. See ``memspan.ledger.file`` for what these locks are.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from memspan.errors import LedgerError
-
-try:
-    import fcntl
-except ImportError:  # not POSIX: runs are held against this process only
-    fcntl = None  # type: ignore[assignment]
-
-
-@dataclass
-class _File:
-    """The one handle of this process to a file of locks, and the runs it holds through it."""
-
-    handle: int
-    taken: set[str] = field(default_factory=set)
-
-
-_files: dict[Path, _File] = {}
-_guard = threading.Lock()
+from memspan.ledger.file import LedgerFile, attach, run_byte
+from memspan.ledger.names import canonical
 
 
 class Holds:
     """The runs that one ``Ledger`` object keeps all others from training.
 
     Args:
-        ledger: the ledger's file.
+        ledger: a path of the ledger's file.
+        file: the file that an open ledger uses.
 
     Example:
         >>> import tempfile
@@ -52,35 +33,34 @@ class Holds:
         True False True
     """
 
-    def __init__(self, ledger: Path) -> None:
-        self._path = ledger.absolute().with_name(ledger.name + "-holds")
+    def __init__(self, ledger: Path, file: LedgerFile | None = None) -> None:
+        self._path = canonical(ledger)
+        self._owner = file
+        self._file: LedgerFile | None = None  # while anything is held
         self._mine: set[str] = set()
 
     def take(self, run_id: str) -> bool:
         """Hold a run, and return whether it is ours now; False: somebody alive holds it.
 
         Raises:
-            LedgerError: the folder cannot be written.
+            LedgerError: the file cannot be written.
         """
-        with _guard:
-            file = self._opened()
-            free = run_id not in file.taken and _lock(file.handle, run_id)
-            if free:
-                file.taken.add(run_id)
-                self._mine.add(run_id)
-            self._close_if_unused(file)
+        self._forget_parent()
+        if self._file is None:
+            self._file = self._attached(write=True)
+        free = self._file.lock(run_byte(run_id))
+        if free:
+            self._mine.add(run_id)
+        self._detach_if_unused()
         return free
 
     def release(self, run_id: str) -> None:
         """Let go of a run; one that is not ours stays as it is."""
-        with _guard:
-            if run_id not in self._mine:
-                return
+        self._forget_parent()
+        if run_id in self._mine and self._file is not None:
             self._mine.remove(run_id)
-            file = _files[self._path]
-            file.taken.remove(run_id)
-            _unlock(file.handle, run_id)
-            self._close_if_unused(file)
+            self._file.unlock(run_byte(run_id))
+            self._detach_if_unused()
 
     def release_all(self) -> None:
         """Let go of everything this object holds."""
@@ -89,63 +69,38 @@ class Holds:
 
     def living(self, run_ids: Iterable[str]) -> set[str]:
         """Return those runs that some living process holds, this one included."""
-        with _guard:
-            if not self._path.exists():
-                return set()
-            known = _files.get(self._path)
-            handle = known.handle if known else os.open(self._path, os.O_RDONLY)
-            taken = known.taken if known else set()
-            try:
-                return {run_id for run_id in run_ids if run_id in taken or not _free(handle, run_id)}
-            finally:
-                if known is None:
-                    os.close(handle)
+        self._forget_parent()
+        if not self._path.exists():
+            return set()
+        file = self._attached(write=False)
+        try:
+            return {run_id for run_id in run_ids if file.locked(run_byte(run_id))}
+        finally:
+            file.detach()
 
-    def _opened(self) -> _File:
-        if self._path not in _files:
-            try:
-                handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
-            except OSError as error:
-                raise LedgerError(
-                    f"{str(self._path)!r} cannot be opened: {error.strerror}; make its folder writable"
-                ) from error
-            _files[self._path] = _File(handle)
-        return _files[self._path]
+    def _attached(self, *, write: bool) -> LedgerFile:
+        try:
+            file = attach(self._path, write=write, create=write and self._owner is None)
+        except OSError as error:
+            raise LedgerError(
+                f"{str(self._path)!r} cannot be opened: {error.strerror}; make it and its folder writable"
+            ) from error
+        if self._owner is not None and file is not self._owner:
+            file.detach()
+            raise LedgerError(
+                f"{str(self._path)!r} was replaced by another file; close the ledger and open it again"
+            )
+        return file
 
-    def _close_if_unused(self, file: _File) -> None:
-        if not file.taken:
-            os.close(_files.pop(self._path).handle)
+    def _detach_if_unused(self) -> None:
+        if self._file is not None and not self._mine:
+            self._file.detach()
+            self._file = None
 
-
-def _place(run_id: str) -> int:
-    """Return the byte that stands for a run; 56 bits make a meeting of two runs of a ledger unthinkable."""
-    return int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:7])
-
-
-def _lock(handle: int, run_id: str) -> bool:
-    return _try(handle, run_id, fcntl.LOCK_EX) if fcntl else True
-
-
-def _free(handle: int, run_id: str) -> bool:
-    """Whether nobody else holds a run: a shared lock disturbs no other onlooker."""
-    if not fcntl or not _try(handle, run_id, fcntl.LOCK_SH):
-        return not fcntl
-    _unlock(handle, run_id)
-    return True
-
-
-def _try(handle: int, run_id: str, kind: int) -> bool:
-    try:
-        fcntl.lockf(handle, kind | fcntl.LOCK_NB, 1, _place(run_id))
-    except (BlockingIOError, PermissionError):  # POSIX allows either
-        return False
-    except OSError as error:
-        raise LedgerError(
-            f"runs cannot be held: {error.strerror}; keep the ledger on a disk that has POSIX locks"
-        ) from error
-    return True
-
-
-def _unlock(handle: int, run_id: str) -> None:
-    if fcntl:
-        fcntl.lockf(handle, fcntl.LOCK_UN, 1, _place(run_id))
+    def _forget_parent(self) -> None:
+        """In a forked child, what the parent holds is the parent's."""
+        if self._file is not None and not self._file.open:
+            self._file = None
+            self._mine.clear()
+        if self._owner is not None and not self._owner.open:
+            self._owner = None

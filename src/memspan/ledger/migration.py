@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from memspan.ledger import database
@@ -23,11 +23,13 @@ def migrate(db: sqlite3.Connection, path: Path) -> None:
     """
     if database.version(db) == database.SCHEMA_VERSION:
         return
-    with database.transaction(db, path):
+    with database.transaction(db, path, signed=False):
         found = database.version(db)
         if found < database.SCHEMA_VERSION:
             _copy(path, path.with_name(f"{path.name}.schema-{found}"))
             database.raise_schema(db, found)
+    with suppress(sqlite3.Error):  # readers that look on delay it, no more
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _copy(path: Path, target: Path) -> None:

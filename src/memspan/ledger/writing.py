@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import sqlite3
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from memspan.ledger import checkpoints, database, runs
+from memspan.errors import LedgerError
+from memspan.ledger import checkpoints, database, rows, runs
 from memspan.ledger.checkpoints import CheckpointFolder
 from memspan.ledger.events import Checkpoint, Event, Finished, Staged, Started, Stopped
 from memspan.ledger.records import DONE, DamagedCheckpointWarning, Resume
@@ -51,7 +52,12 @@ class Writer:
 
     def resume(self, run_id: str) -> Resume | None:
         """Return where an unfinished run goes on; see ``Ledger.resume``."""
-        state = self._files.read(self._files.current(run_id))
+        try:
+            state = self._files.read(self._files.current(run_id))
+            unusable = False
+        except LedgerError:  # a folder, a loop of links, a FIFO: damaged like one with a wrong checksum
+            state = None
+            unusable = True
         name = "" if state is None else checkpoints.digest(state)
         with self.transaction():
             expected = runs.announced(self._db, run_id)
@@ -59,7 +65,7 @@ class Writer:
             runs.rewind(self._db, run_id, 0 if step is None else step)
         if state is not None and step is not None:
             return Resume(step, state)
-        if state is not None and expected:
+        if unusable or (state is not None and expected):
             self._set_aside(run_id)
         return None
 
@@ -68,23 +74,37 @@ class Writer:
         ids = list(run_ids)
         with database.explained(self._path):
             for run_id in ids:
-                self._files.remove_all(run_id)
+                if rows.NAME.fullmatch(run_id):  # the id of a damaged row may be a path
+                    self._files.remove_all(run_id)
         with self.transaction():
             for run_id in ids:
                 how(self._db, run_id)
                 self._attempts.pop(run_id, None)
 
+    def erase_rows(self, numbered: Mapping[int, str]) -> None:
+        """Erase runs by the numbers of their rows; see ``erase``."""
+        named = [run_id for run_id in numbered.values() if rows.NAME.fullmatch(run_id)]
+        self.erase(named, runs.delete)
+        with self.transaction():
+            self._db.executemany("DELETE FROM runs WHERE rowid = ?", [(number,) for number in numbered])
+
     def tidy(self) -> None:
         """Remove the checkpoints of runs that were done when their process was killed."""
         waiting = self._files.unfinished()
         with database.explained(self._path):
-            done = [i for i in waiting if runs.status(self._db, i) in DONE]
-        for run_id in done:
-            self._files.remove(run_id)
+            done = [i for i in waiting if self._known_done(i)]
+            for run_id in done:
+                self._files.remove(run_id)
+
+    def _known_done(self, run_id: str) -> bool:
+        try:
+            return runs.status(self._db, run_id) in DONE
+        except LedgerError:  # its row is damaged; the others want to be opened
+            return False
 
     def _start(self, event: Started) -> bool:
         with self.transaction():
-            if runs.standing(self._db, event.run_id).status in DONE:
+            if rows.get(self._db, event.run_id).status in DONE:
                 return False
             self._attempts[event.run_id] = runs.start(self._db, event)
             stale = not runs.announced(self._db, event.run_id)
@@ -97,9 +117,9 @@ class Writer:
         with self.transaction():
             if not self._welcome(event):
                 return False
-            seconds = runs.advance(self._db, event)
+            row = runs.advance(self._db, event)
             if event.state:
-                runs.announce(self._db, event, checkpoints.digest(event.state), seconds)
+                runs.announce(self._db, event, checkpoints.digest(event.state), row.wall_seconds)
         if event.state:
             self._files.write(self._files.current(event.run_id), event.state)
         return True
@@ -114,7 +134,6 @@ class Writer:
         with self.transaction():
             if not self._welcome(event):  # another process may have been quicker
                 return False
-            runs.advance(self._db, event)
             runs.close(self._db, event, checkpoints.digest(state) if state else "")
         self._files.remove(event.run_id)
         return True
@@ -122,15 +141,15 @@ class Writer:
     def _welcome(self, event: Event) -> bool:
         """Whether the run is open, the event not older than what is stored, and its worker the latest."""
         with database.explained(self._path):
-            now = runs.standing(self._db, event.run_id)
+            now = rows.get(self._db, event.run_id)
         latest = self._attempts.get(event.run_id, now.attempt) == now.attempt
         return now.status not in DONE and event.step >= now.step and latest
 
     def _set_aside(self, run_id: str) -> None:
         aside = self._files.set_aside(run_id)
         warnings.warn(
-            f"the checkpoint of run {run_id} does not match its checksum; it was moved to {str(aside)!r} "
-            "and the run starts again at step 0",
+            f"the checkpoint of run {run_id} is no file or does not match its checksum; "
+            f"it was moved to {str(aside)!r} and the run starts again at step 0",
             DamagedCheckpointWarning,
             stacklevel=4,
         )

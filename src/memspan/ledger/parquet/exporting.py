@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from memspan.errors import LedgerError
 from memspan.ledger.parquet.format import FACTS, FORMAT, MARK, PARTS, SEAL, arrow, seal
 from memspan.ledger.records import DONE, Curve, RunRecord, thin
-from memspan.ledger.runs import text
+from memspan.ledger.rows import text
 from memspan.ledger.store import Ledger
 
 GROUP = 256  # runs in memory at a time
@@ -52,7 +53,8 @@ def export_parquet(
     except OSError as error:
         raise LedgerError(f"{str(target)!r} cannot be written: {error.strerror or error}") from error
     finally:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):  # the name may be too long, or the disk read-only
+            fresh.unlink(missing_ok=True)
     return len(done)
 
 
