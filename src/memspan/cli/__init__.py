@@ -2,8 +2,8 @@
 
 Exit codes: 0 done, 1 failed, 2 wrong input, 130 stopped by the user, 143 ended by SIGTERM.
 
-Nothing is imported here but what Python has loaded already: until ``main`` has taken Ctrl-C over, it would end in
-a traceback.
+Nothing is imported here but what Python has loaded already: until ``main`` has taken Ctrl-C over, it would
+end in a traceback.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _run(arguments: Sequence[str], interrupts: Interrupts) -> int:
         sys.stdout.flush()  # here, where a full disk or a reader that has gone can still be told
         return code
     except (ArgumentError, ForeignLedgerError, KernelRefusal) as error:
-        return _say(error, 2)
+        return _say(_one_line(str(error)), 2)
     except KeyboardInterrupt:
         return _say(interrupts.words(), interrupts.code())
     except BrokenPipeError:  # the reader of our output has gone: say nothing to it any more
@@ -102,6 +102,12 @@ def _widen_streams() -> None:
             wide = stream.encoding.lower().replace("-", "") == "utf8"
             # File names of other encodings arrive as lone surrogates, and leave as the bytes they were.
             stream.reconfigure(errors="surrogateescape" if wide else "backslashreplace")
+
+
+def _one_line(message: str) -> str:
+    """Return a message in one line of bounded length, without control characters."""
+    words = " ".join("".join(c if c.isprintable() or c.isspace() else "�" for c in message).split())
+    return words if len(words) <= 600 else f"{words[:300]} … {words[-200:]}"
 
 
 def _say(problem: object, code: int) -> int:

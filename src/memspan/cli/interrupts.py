@@ -1,8 +1,8 @@
 """Ctrl-C and SIGTERM from a command's first moment to its last: one line, exit code 130 or 143.
 
-Python turns Ctrl-C into an exception wherever it happens to be. In the midst of an import, a callback of C code or
-a destructor that exception is printed and forgotten, or comes out as another one. Here the first signal is
-remembered, so that the command ends whatever became of its exception.
+Python turns Ctrl-C into an exception wherever it happens to be. In the midst of an import, a callback of C
+code or a destructor that exception is printed and forgotten, or comes out as another one. Here the first
+signal is remembered, so that the command ends whatever became of its exception.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from memspan.probes.specimen import Specimen
 
 SUFFIXES = (".svg", ".png", ".pdf")
+MOST_STEPS = 100_000
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Target:
     """Draw the numbers into this file (.svg, .png or .pdf) as well."""
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ArgumentError(f"--steps {self.steps}: expected at least 1")
+        if not 1 <= self.steps <= MOST_STEPS:
+            raise ArgumentError(f"--steps {self.steps}: expected at least 1, at most {MOST_STEPS:,}")
         if self.plot is not None and self.plot.suffix.lower() not in SUFFIXES:
             raise OutputError(f"--plot {self.plot}: expected a name that ends in {', '.join(SUFFIXES)}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -35,7 +36,8 @@ def write_whole(path: Path, content: bytes) -> None:
         os.replace(fresh, path)
         sync_folder(path.parent)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a read-only disk or an overlong name: there is nothing to remove
+            fresh.unlink(missing_ok=True)
         raise LedgerError(
             f"{str(path)!r} cannot be written: {error.strerror}; free some space or make the folder writable"
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -52,7 +53,8 @@ def export_parquet(
     except OSError as error:
         raise LedgerError(f"{str(target)!r} cannot be written: {error.strerror or error}") from error
     finally:
-        fresh.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a read-only disk or an overlong name: there is nothing to remove
+            fresh.unlink(missing_ok=True)
     return len(done)
 
 
