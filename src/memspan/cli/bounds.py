@@ -26,6 +26,20 @@ MOST_RUNS = 100_000
 MOST_LAYERS = 1_000
 MOST_PROCESSES = 1_024
 """Processes, and threads in each."""
+LIMITS = {
+    "layers": MOST_LAYERS,
+    "workers": MOST_PROCESSES,
+    "threads": MOST_PROCESSES,
+    "number": 10_000,
+    "length": 10_000_000,
+    "hidden": 1_000_000,
+    "batch": 10_000_000,
+    "inputs": 1_000_000,
+    "runs": MOST_RUNS,
+}
+"""Largest integers by field; of others 2⁶³ − 1."""
+LONGEST_NUMBER = 40
+"""Characters of a number; patterns and conversions take quadratic time in them."""
 LONGEST_NAME, LONGEST_PATH = 255, 4_095
 """Bytes of a name in a path and of a whole path, on the file systems in use."""
 NAMED_FILES = ("corpus", "model", "what")
@@ -49,10 +63,12 @@ def value_of(flag: str, text: str) -> int | float | bool | str:
     Raises:
         ArgumentError: a number that no run, file or ledger could hold.
     """
+    if len(text) > LONGEST_NUMBER:
+        if re.fullmatch(r"[-+0-9.eE]+", text):
+            raise ArgumentError(f"{flag} {shortened(text)}: expected at most {LONGEST_NUMBER} characters")
+        return text
     if not re.fullmatch(rf"{_NUMBER}|true|false|-?Infinity|NaN", text):
         return text
-    if len(text) > 40:
-        raise ArgumentError(f"{flag} {shortened(text)}: expected a number of at most 40 characters")
     try:
         value = json.loads(text)
     except ValueError:  # 007 or +1, which JSON does not know
@@ -79,7 +95,7 @@ def values_of(flag: str, text: str) -> list[Any]:
     for part in map(str.strip, text.split(",")):
         if not part:
             raise ArgumentError(f"{flag} {shortened(text)!r}: expected values such as 1,2,3 or 10:100:10")
-        match = _RANGE.fullmatch(part)
+        match = _RANGE.fullmatch(part) if len(part) <= 3 * LONGEST_NUMBER else None
         found += _range(flag, part, match.groups()) if match else [value_of(flag, part)]
         if len(found) > MOST_VALUES:
             raise ArgumentError(f"{flag} {shortened(text)}: expected at most {MOST_VALUES:,} values")
@@ -105,10 +121,11 @@ def _range(flag: str, part: str, bounds: Sequence[str | None]) -> Iterator[Any]:
 def _decimal(flag: str, text: str) -> Decimal:
     """Return a bound of a range; beyond these sizes counting would never end, or not be exact."""
     try:
-        value = Decimal(text) if len(text) <= 40 else Decimal("Infinity")
+        value = Decimal(text)
     except InvalidOperation:  # an exponent of more digits than decimals have
         value = Decimal("Infinity")
-    if not value.is_finite() or abs(value) > LARGEST or (value and abs(value) < Decimal("1e-18")):
+    # Exponents first: arithmetic with huge ones overflows.
+    if not value.is_finite() or (value and not -18 <= value.adjusted() <= 18) or abs(value) > LARGEST:
         raise ArgumentError(f"{flag} {shortened(text)}: expected a range of numbers from 1e-18 to below 2⁶³")
     return value
 
@@ -180,15 +197,18 @@ def check_values(verb: object) -> None:
         if dataclasses.is_dataclass(value):
             check_values(value)
         for single in value if isinstance(value, tuple) else (value,):
-            _check_value("--" + field.name.replace("_", "-"), single, field.name in NAMED_FILES)
+            _check_value(field.name, single)
 
 
-def _check_value(flag: str, value: object, file: bool) -> None:
-    if isinstance(value, int) and abs(value) > LARGEST:
-        raise ArgumentError(f"{flag} {shortened(str(value))}: expected an integer below 2⁶³")
+def _check_value(name: str, value: object) -> None:
+    flag = "--" + name.replace("_", "-")
+    most = LIMITS.get(name, LARGEST)
+    if isinstance(value, int) and abs(value) > most:
+        expected = "an integer below 2⁶³" if most == LARGEST else f"at most {most:,}"
+        raise ArgumentError(f"{flag} {shortened(str(value))}: expected {expected}")
     if isinstance(value, float) and math.isnan(value):
         raise ArgumentError(f"{flag} nan: expected a number")
-    if isinstance(value, Path) or (file and isinstance(value, str)):
+    if isinstance(value, Path) or (name in NAMED_FILES and isinstance(value, str)):
         check_path(flag, Path(value))
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import itertools
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Protocol, Union, get_args, get_origin, get_type_hints
 
 import tyro
@@ -19,7 +21,7 @@ from memspan.cli.bench_layers import BenchLayers
 from memspan.cli.bench_study import BenchStudy
 from memspan.cli.bench_sweep import BenchSweep
 from memspan.cli.bench_text import BenchText
-from memspan.cli.bounds import check_values
+from memspan.cli.bounds import check_path, check_values
 from memspan.cli.doctor import Doctor
 from memspan.cli.export import Export
 from memspan.cli.gate import Gate
@@ -151,8 +153,10 @@ def _find(given: Sequence[str]) -> tuple[type | None, int]:
 
 def _check_flags(given: Sequence[str], verb: type) -> None:
     known = set(_flags(verb)) | {"--help"}
-    for word in given:
-        flag = word.split("=")[0]
+    for word, following in itertools.zip_longest(given, given[1:], fillvalue=""):
+        flag, equals, value = word.partition("=")
+        if flag == "--corpus":  # a text is read while its flags are, so that its path is checked before
+            check_path(flag, Path(value if equals else following))
         if flag.startswith("--") and flag.replace("_", "-") not in known:
             raise UnknownNameError("flag", flag, known)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from memspan.cli.names import check_cell
 from memspan.cli.options import LEDGER
 from memspan.errors import ArgumentError, OutputError
 
@@ -52,6 +53,8 @@ class Target:
         """Return the cell and weights behind a run's id, the beginning of one, or a file."""
         from memspan.probes.specimen import Specimen
 
+        if self.cell:
+            check_cell(self.cell)
         if Path(what).exists():
             return Specimen.of_file(Path(what), self.cell, self.layer)
         if not re.fullmatch(r"[0-9a-f]{1,16}", what):
