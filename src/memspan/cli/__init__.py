@@ -36,10 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(__version__)
         return 0
-    try:
-        return _run(arguments, interrupts)
-    finally:
-        interrupts.working = False
+    code = _run(arguments, interrupts)
+    interrupts.leave(code)
+    return code
 
 
 def _run(arguments: Sequence[str], interrupts: Interrupts) -> int:

@@ -31,9 +31,11 @@ class Interrupts:
         self.number: int | None = None
         self.working = False
         self.told = False
+        self.installed = False
 
     def install(self) -> None:
         """Take the signals over, but for those that whoever started us wants ignored (nohup)."""
+        self.installed = True
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._handle)
@@ -58,6 +60,17 @@ class Interrupts:
         if issubclass(problem.exc_type, KeyboardInterrupt):
             self.end(self.number or signal.SIGINT)
         sys.__unraisablehook__(problem)
+
+    def leave(self, code: int) -> None:
+        """Note that the command is over; after a signal, end without Python's own end.
+
+        That waits for threads, of a server or of kernels, and knows no alarm and no handlers any more.
+        """
+        self.working = False
+        if self.installed and self.number is not None:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stdout.flush()
+            os._exit(code)
 
     def code(self) -> int:
         """Return the exit code of the signal that came: 130, or 143 for SIGTERM."""

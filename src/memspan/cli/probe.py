@@ -33,7 +33,7 @@ class Target:
     before: bool = False
     """Look at a run before its training instead of after it."""
     cell: str = ""
-    """The cell of saved weights; told from their number of gates if not given."""
+    """The cell of saved weights; told from their names and shapes if not given."""
     layer: int = 0
     """Which layer (times directions) of saved weights."""
     steps: int = 100
