@@ -110,9 +110,11 @@ def _select(ledger: Ledger | None, **where: Any) -> list[RunRecord]:
 def _readable(record: RunRecord) -> bool:
     """Return whether a record is of a run that this page could train; nothing it names is imported."""
     config = record.config
-    if config.get("task") not in TASKS or config.get("cell", "lstm") not in CELLS:
+    if any(isinstance(value, int) and abs(value) >= 2**63 for value in config.values()):
         return False
     try:
+        if config.get("task") not in TASKS or config.get("cell", "lstm") not in CELLS:
+            return False
         RunConfig.from_flat(config)
     except (MemspanError, TypeError, ValueError, OverflowError):
         return False
