@@ -11,7 +11,21 @@ import pytest
 from memspan.cli import parse
 from memspan.ledger import Ledger
 
-SWEEP = "sweep --cell rnn --length 5 --hidden 8 --batch 8 --steps 200000 --workers 1".split()
+SWEEP = [
+    "sweep",
+    "--cell",
+    "rnn",
+    "--length",
+    "5",
+    "--hidden",
+    "8",
+    "--batch",
+    "8",
+    "--steps",
+    "200000",
+    "--workers",
+    "1",
+]
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX sends them")
 

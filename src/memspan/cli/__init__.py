@@ -66,7 +66,8 @@ def _run(arguments: Sequence[str], interrupts: Interrupts) -> int:
     except MemoryError as error:
         return _say(f"not enough memory ({error or 'an allocation failed'}); take smaller sizes", 1)
     except OSError as error:
-        return _say(*_system_error(error))
+        message, code = _system_error(error)
+        return _say(_one_line(message), code)
     except Exception:
         if interrupts.number is None:
             raise

@@ -191,7 +191,7 @@ def check_memory(runs: Sequence[RunConfig], engine: str = "local") -> None:
 
 
 def check_values(verb: object) -> None:
-    """Refuse values that no verb could use: integers beyond 64 bits, NaN, and names of no ordinary file."""
+    """Refuse values that no verb could use: integers beyond their limit, and names of no ordinary file."""
     for field in dataclasses.fields(verb):  # type: ignore[arg-type]
         value = getattr(verb, field.name)
         if dataclasses.is_dataclass(value):
@@ -206,8 +206,6 @@ def _check_value(name: str, value: object) -> None:
     if isinstance(value, int) and abs(value) > most:
         expected = "an integer below 2⁶³" if most == LARGEST else f"at most {most:,}"
         raise ArgumentError(f"{flag} {shortened(str(value))}: expected {expected}")
-    if isinstance(value, float) and math.isnan(value):
-        raise ArgumentError(f"{flag} nan: expected a number")
     if isinstance(value, Path) or (name in NAMED_FILES and isinstance(value, str)):
         check_path(flag, Path(value))
 

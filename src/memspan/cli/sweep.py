@@ -81,14 +81,14 @@ def study_runs(file: Path) -> list[RunConfig]:
         raise ArgumentError(f"{file} has no function runs(); expected runs() -> list[RunConfig]")
     made = make()
     if not isinstance(made, Iterable) or isinstance(made, str | bytes | Mapping):
-        raise ArgumentError(f"{file}: runs() returned {shortened(made)}; expected a list of RunConfig")
+        raise ArgumentError(f"{file}: runs() returned {shortened(repr(made))}; expected a list of RunConfig")
     runs = list(itertools.islice(made, MOST_RUNS + 1))  # a generator may never end
     if len(runs) > MOST_RUNS:
         raise ArgumentError(f"{file}: runs() gives more than {MOST_RUNS:,} runs; expected at most so many")
     for run in runs:
         if not isinstance(run, RunConfig):
             raise ArgumentError(
-                f"{file}: runs() returned {shortened(run)}; expected RunConfig and nothing else"
+                f"{file}: runs() returned {shortened(repr(run))}; expected RunConfig and nothing else"
             )
     return runs
 

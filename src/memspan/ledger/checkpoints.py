@@ -39,7 +39,8 @@ def write_whole(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):  # a read-only disk or an overlong name: there is nothing to remove
             fresh.unlink(missing_ok=True)
         raise LedgerError(
-            f"{str(path)!r} cannot be written: {error.strerror}; free some space or make the folder writable"
+            f"{str(path)!r} cannot be written: {error.strerror or error}; "
+            "free some space or make the folder writable"
         ) from error
 
 
