@@ -1,8 +1,8 @@
 """What surrounds a call: transforms, dispatch modes and tracers, and whether a tensor's numbers can be read.
 
-A compiled kernel reads data pointers. That is right for plain eager calls only: under ``torch.func``, a dispatch
-mode (fake tensors, ``make_fx``), ``torch.jit.trace`` or ``torch.compile`` somebody else must see every operation,
-and the tensors at hand may be placeholders. The questions that decide between the two are answered here, once.
+A compiled kernel reads data pointers. That is right for plain eager calls only: under ``torch.func``, a
+dispatch mode (fake tensors, ``make_fx``), ``torch.jit.trace`` or ``torch.compile`` somebody else must see
+every operation, and the tensors at hand may be placeholders. Both questions are answered here, once.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 from torch._C import DispatchKey, _are_functorch_transforms_active, _dispatch_keys, _len_torch_dispatch_stack
-from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor
-from torch._C._functorch import TransformType
+from torch._C._functorch import TransformType, get_unwrapped, is_functorch_wrapped_tensor
 from torch._functorch.pyfunctorch import retrieve_all_functorch_interpreters
 from torch.autograd import forward_ad
 from torch.nn import Parameter
@@ -22,7 +21,7 @@ _KINDS = (Tensor, Parameter)
 
 
 def _plain_keys() -> frozenset[int]:
-    """Return the dispatch keys of dense CPU tensors that own their numbers: made outside and in inference mode.
+    """Return the dispatch keys of dense CPU tensors with numbers, made outside and in inference mode.
 
     Every other kind of tensor differs in a key: other devices and layouts, subclasses, mapped and functional
     tensors, lazily negated or conjugated views, zero tensors without memory.
@@ -60,7 +59,7 @@ def is_watched() -> bool:
 
 
 def is_tracing() -> bool:
-    """Return whether a program is being written down, so that no decision may follow from a tensor's numbers."""
+    """Return whether a program is being recorded, so that no decision may follow from a tensor's numbers."""
     return (
         torch.compiler.is_compiling()
         or _len_torch_dispatch_stack() > 0
@@ -69,7 +68,7 @@ def is_tracing() -> bool:
 
 
 def is_readable(tensor: Tensor) -> bool:
-    """Return whether the numbers of a tensor may be looked at: they are there, and a decision may follow from them."""
+    """Return whether a decision may follow from the numbers of a tensor."""
     if is_tracing():
         return False
     if is_functorch_wrapped_tensor(tensor) or tensor.device.type == "meta":
@@ -80,10 +79,10 @@ def is_readable(tensor: Tensor) -> bool:
 def wants_gradient(*tensors: Tensor | None) -> bool:
     """Return whether anybody may differentiate by one of the tensors, at whatever level of ``torch.func``.
 
-    A mapped tensor says ``requires_grad`` of its own level only: the leaf below it may belong to an autograd that
-    runs outside the transform. Inside ``grad`` or ``vjp`` the gradient mode of the innermost level says nothing of
-    the others, so there it is not asked: keeping too much is right, keeping too little is not. The same holds for a
-    program that is written down now and differentiated later.
+    A mapped tensor says ``requires_grad`` of its own level only: the leaf below it may belong to an autograd
+    that runs outside the transform. Inside ``grad`` or ``vjp`` the gradient mode of the innermost level says
+    nothing of the others, so there it does not count: keeping too much is right, keeping too little is not.
+    The same holds for a program that is recorded now and differentiated later.
     """
     if not is_watched() or torch.compiler.is_compiling():
         return torch.is_grad_enabled() and _requires_grad(tensors)
@@ -95,10 +94,7 @@ def wants_gradient(*tensors: Tensor | None) -> bool:
 
 
 def _requires_grad(tensors: Iterable[Tensor | None]) -> bool:
-    for t in tensors:
-        if t is not None and t.requires_grad:
-            return True
-    return False
+    return any(t is not None and t.requires_grad for t in tensors)
 
 
 def _is_recording() -> bool:
@@ -119,7 +115,7 @@ def _kinds() -> set[TransformType]:
 
 @torch.compiler.assume_constant_result
 def is_differentiating() -> bool:
-    """Return whether a derivative of ``torch.func`` is under way; ``torch.compile`` asks once while it traces."""
+    """Return whether a derivative of ``torch.func`` is under way, also while ``torch.compile`` traces."""
     return bool(_kinds() - {TransformType.Vmap})
 
 
@@ -134,8 +130,8 @@ def _requires_grad_below(tensor: Tensor) -> bool:
 def legacy_level(*tensors: Tensor | None) -> int:
     """Return the level of the older vmap that maps one of the tensors, 0 for none.
 
-    ``torch.autograd.grad(is_grads_batched=True)`` and ``jacobian(vectorize=True)`` map gradients with it; it knows
-    no operator and no autograd function.
+    ``torch.autograd.grad(is_grads_batched=True)`` and ``jacobian(vectorize=True)`` map gradients with it; it
+    knows no operator and no autograd function.
     """
     level: int = torch._C._vmapmode_increment_nesting() - 1
     torch._C._vmapmode_decrement_nesting()

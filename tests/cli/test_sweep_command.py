@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from memspan.cli import main
-from memspan.cli.grid import Grid, grid_runs, values_of
+from memspan.cli.bounds import values_of
+from memspan.cli.grid import Grid, grid_runs
 from memspan.cli.runs_status import Board, watch
 from memspan.config import RunConfig
 from memspan.errors import ArgumentError

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 import memspan
 from memspan.cells.lstm.equations import LSTM
+from memspan.cells.peephole_lstm.equations import PeepholeLSTM
 from memspan.cells.rnn.equations import RNN
 from memspan.cells.time_gate.equations import TimeGate
 from memspan.cli import main
@@ -16,6 +17,7 @@ from memspan.config import Recipe, RunConfig
 from memspan.errors import ArgumentError
 from memspan.layers import Recurrent
 from memspan.ledger import Ledger
+from memspan.ledger.events import Finished, Started
 from memspan.probes import RunProbe, clock, gates, gradients, measure_missing
 from memspan.probes.specimen import Specimen
 from memspan.tasks.palindrome import Palindrome
@@ -143,6 +145,60 @@ def test_what_cannot_be_probed_is_refused(words, complaint, tmp_path, capsys):
     given = [str(tmp_path / word) if word.isupper() else word for word in words]
     assert main(["probe", *given]) == 2
     assert complaint in capsys.readouterr().err
+
+
+LAYERS = {
+    "rnn": memspan.RNN,
+    "gru": memspan.GRU,
+    "lstm": memspan.LSTM,
+    "phased_rnn": memspan.PhasedRNN,
+    "phased_gru": memspan.PhasedGRU,
+    "phased_lstm": memspan.PhasedLSTM,
+}
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+def test_saved_weights_of_every_layer_are_told_by_names_and_shapes(cell, tmp_path, capsys):
+    """A layer inside a model, with two layers and directions, beside a read-out under the same prefix."""
+    layer = LAYERS[cell](3, 4, num_layers=2, bidirectional=True)
+    state = {f"net.{name}": value for name, value in layer.state_dict().items()}
+    save_file(state | {"net.head.weight": torch.zeros(2, 8)}, tmp_path / "w.safetensors")
+    for number in range(4):
+        saved = Specimen.of_file(tmp_path / "w.safetensors", number=number)
+        whole = Specimen.of_layer(layer, number)
+        assert repr(saved.cell) == repr(whole.cell)
+        assert saved.weights.keys() == whole.weights.keys()
+        assert all(torch.equal(saved.weights[name], value) for name, value in whole.weights.items())
+    command = ["gradients", "clock"][cell.startswith("phased")]
+    assert main(["probe", command, str(tmp_path / "w.safetensors"), "--steps", "4", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)
+
+
+def test_a_registered_peephole_lstm_is_told_and_an_unregistered_mixture_refused(tmp_path):
+    save_file(Recurrent(PeepholeLSTM(2, 4)).state_dict(), tmp_path / "peepholes")
+    assert isinstance(Specimen.of_file(tmp_path / "peepholes").cell, PeepholeLSTM)
+    save_file(Recurrent(TimeGate(LSTM(2, 4))).state_dict(), tmp_path / "mixture")
+    with pytest.raises(ArgumentError, match="no registered cell has exactly these parameters"):
+        Specimen.of_file(tmp_path / "mixture")
+
+
+@pytest.mark.parametrize("before", [[], ["--before"]])
+def test_a_run_of_a_layer_of_its_own_is_refused_with_a_sentence(before, tmp_path, capsys):
+    run = RunConfig(Palindrome(5), Recipe(cell="torch.nn:LSTM", hidden=4), seed=0)
+    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+        ledger.register([run])
+        ledger.append(Started(run.id, 0))
+        ledger.append(Finished(run.id, 5000, state=b"x"))
+    assert main(["probe", "gradients", run.id, "--out", str(tmp_path), *before]) == 2
+    said = capsys.readouterr().err
+    assert "cannot be looked into" in said or "registered" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_cell_without_recurrent_matrix_has_no_shares():
+    specimen = Specimen(RNN(2, 3), {"weight_ih": torch.zeros(3, 2)})
+    with pytest.raises(ArgumentError, match="no 'weight_hh'"):
+        gradients.contributions(specimen, specimen.sequences(3, batch=1))
 
 
 def test_replicas_and_gateless_cells_are_refused():

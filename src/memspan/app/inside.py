@@ -12,6 +12,7 @@ import numpy as np
 
 from memspan.app import models
 from memspan.app.ledger import final_state, trained_runs
+from memspan.app.refusal import SHORT, refused
 from memspan.app.svg import Chart
 from memspan.errors import ArgumentError, MemspanError
 
@@ -158,13 +159,13 @@ def tab(folder: Path) -> None:
         try:
             return show(folder, name, typed)
         except MemspanError as error:
-            raise gr.Error(str(error), duration=None, print_exception=False) from None
+            raise refused(error) from None
 
     def api(name: str, typed: str) -> dict[str, Any]:
         try:
             seen = look(folder, name, typed)
         except MemspanError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            raise refused(error, SHORT) from None
         return {
             part: {k: v.tolist() for k, v in getattr(seen, part).items()} for part in ("gradients", "gates")
         }

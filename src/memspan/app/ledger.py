@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from memspan.cells import CELLS
 from memspan.config import Recipe, RunConfig
-from memspan.errors import ArgumentError, MemspanError, UnknownNameError
+from memspan.errors import ArgumentError, MemspanError
 from memspan.ledger import Ledger
 from memspan.ledger.records import RunRecord
 from memspan.statistics import Interval, wilson
+from memspan.tasks import TASKS
 
 FILE = "ledger.sqlite"
 MOST = 10
@@ -31,8 +33,11 @@ def stored_curves(folder: Path, run: RunConfig) -> list[Curve]:
     """Return (steps, held-out accuracy) of stored runs of the same task, length, cell and width."""
     wanted = {"status": "finished", "cell": run.recipe.cell, "hidden": run.recipe.hidden}
     wanted |= {name: value for name, value in run.flat().items() if name in ("task", "length")}
+    curves = []
     with _ledger(folder) as ledger:
-        curves = [record.curve("accuracy") for record in _select(ledger, **wanted)[:MOST]]
+        for record in _select(ledger, **wanted)[:MOST]:
+            with suppress(MemspanError):
+                curves.append(record.curve("accuracy"))
     return [(curve.step, curve.mean) for curve in curves]
 
 
@@ -67,7 +72,14 @@ def trained_runs(folder: Path) -> dict[str, RunConfig]:
         every = [RunConfig.from_stored(record.config) for record in found]
         runs = [run for run in every if run.recipe.layers == 1]  # a probe asks one layer, from its own input
         runs.sort(key=lambda run: (-run.task.steps, run.recipe.cell, run.seed))
-        return {_name(run): run for run in runs[:MOST] if ledger and ledger.final_state(run.id)}
+        return {_name(run): run for run in runs[:MOST] if ledger and _has_state(ledger, run)}
+
+
+def _has_state(ledger: Ledger, run: RunConfig) -> bool:
+    try:
+        return ledger.final_state(run.id) is not None
+    except MemspanError:  # damaged
+        return False
 
 
 def final_state(folder: Path, run: RunConfig) -> bytes:
@@ -88,11 +100,25 @@ def _name(run: RunConfig) -> str:
 
 
 def _select(ledger: Ledger | None, **where: Any) -> list[RunRecord]:
-    """Return the runs that match; a ledger without such fields has none."""
+    """Return the runs that match and can be read; a foreign or damaged ledger has none."""
     if ledger is not None:
-        with suppress(UnknownNameError):
-            return ledger.intact(**where)
+        with suppress(MemspanError):
+            return [record for record in ledger.intact(**where) if _readable(record)]
     return []
+
+
+def _readable(record: RunRecord) -> bool:
+    """Return whether a record is of a run that this page could train; nothing it names is imported."""
+    config = record.config
+    if any(isinstance(value, int) and abs(value) >= 2**63 for value in config.values()):
+        return False
+    try:
+        if config.get("task") not in TASKS or config.get("cell", "lstm") not in CELLS:
+            return False
+        RunConfig.from_stored(config)
+    except (MemspanError, TypeError, ValueError, OverflowError):
+        return False
+    return True
 
 
 @contextmanager

@@ -51,6 +51,8 @@ WARM = threading.Event()
 def ready() -> None:
     """Import torch and all that needs it, one thread at a time: a package half imported cannot be used."""
     with _IMPORTING:
+        import numba  # noqa: F401
+
         import memspan.models.character
         import memspan.probes.gates
         import memspan.probes.gradients

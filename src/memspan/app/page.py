@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from memspan.app import gate, inside, models, reading, text, train
+from memspan.app.guard import Guard
 from memspan.errors import OutputError
 
 HOST = "127.0.0.1"
@@ -50,7 +53,7 @@ def serve(
     wait: bool = True,
     listen: Callable[[str], None] = lambda address: None,
 ) -> gr.Blocks:
-    """Serve the page on 127.0.0.1 until Ctrl-C.
+    """Serve the page on 127.0.0.1 until Ctrl-C, which is raised again once it has closed.
 
     Args:
         port: 0 takes any free one.
@@ -73,7 +76,7 @@ def serve(
         app, address, _ = page.launch(
             server_name=HOST, server_port=port, inbrowser=open_browser, share=False, quiet=True,
             ssr_mode=False, show_error=True, prevent_thread_lock=True, theme=look, css_paths=STYLE,
-            footer_links=[],
+            footer_links=[], app_kwargs={"middleware": [_guarded(page)]},
         )  # fmt: skip
     except OSError:
         raise OutputError(
@@ -83,8 +86,22 @@ def serve(
     listen(address)
     threading.Thread(target=models.warm, daemon=True).start()
     if wait:
-        page.block_thread()
+        try:
+            while True:
+                time.sleep(1.0)
+        finally:
+            page.close(verbose=False)
     return page
+
+
+def _guarded(page: gr.Blocks) -> Middleware:
+    """Return what stands before every request."""
+
+    def session_of(event: str) -> str:
+        found = page._queue.event_ids_to_events.get(event)
+        return event if found is None else found.session_hash
+
+    return Middleware(Guard, listeners=train.LISTENERS, session_of=session_of)
 
 
 def _free_port() -> int:

@@ -16,6 +16,10 @@ from memspan.errors import ArgumentError
 
 REPORT, CLAIMS = "report.html", "claims.json"
 ADDRESS = "/report"
+LARGEST = 4 * 2**20
+"""Bytes of a file of claims."""
+POLICY = "sandbox allow-popups; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
+"""What the document may do. It is a file of a folder that may come from anywhere: no scripts, no requests."""
 MISSING = (
     "<p>There is no report in this folder yet. <code>memspan reproduce</code> makes one in about two"
     " minutes; then press <em>Read again</em>.</p>"
@@ -32,12 +36,37 @@ LOOKS = {
 
 def claims(folder: Path) -> list[dict[str, Any]]:
     """Return the claims of the report in a folder, none where there is no report."""
-    try:
-        rows = json.loads((folder / CLAIMS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
+    rows = _read(folder / CLAIMS)
     known = _sentences()
-    return [{"sentence": known.get(row["id"], ""), **row} for row in rows] if isinstance(rows, list) else []
+    return [{"sentence": known.get(row["id"], ""), **row} for row in rows if _readable(row)]
+
+
+def _read(file: Path) -> list[Any]:
+    """Return the rows of a file of claims; what is no such file has none."""
+    try:
+        # A FIFO would never end, and a huge file is no report of ours.
+        if not file.is_file() or file.stat().st_size > LARGEST:
+            return []
+        rows = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return []
+    return rows if isinstance(rows, list) else []
+
+
+def _readable(row: Any) -> bool:
+    """Return whether a row can be shown: names are text, numbers are finite or missing."""
+    return (
+        isinstance(row, dict)
+        and isinstance(row.get("id"), str)
+        and all(isinstance(row.get(name, ""), str) for name in ("verdict", "sentence", "command"))
+        and all(_number(row.get(name)) for name in ("value", "low", "high", "n"))
+    )
+
+
+def _number(value: Any) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, int | float) and abs(value) < 1e300  # false for NaN, and for huge integers
 
 
 def _sentences() -> dict[str, str]:
@@ -82,7 +111,10 @@ def mount(app: FastAPI, folder: Path) -> None:
 
     async def report(request: Any) -> Any:
         file = folder / REPORT
-        return FileResponse(file) if file.is_file() else HTMLResponse(MISSING, status_code=404)
+        headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
+        if not file.is_file():
+            return HTMLResponse(MISSING, status_code=404, headers=headers)
+        return FileResponse(file, media_type="text/html", headers=headers)
 
     app.router.routes.insert(0, Route(ADDRESS, report))
 
@@ -92,4 +124,8 @@ def tab(folder: Path) -> None:
     again = gr.Button("Read again", size="sm", elem_id="read-again")
     page = gr.HTML(show(folder), elem_id="report-page")
     again.click(lambda: show(folder), None, page, api_visibility="private")
-    gr.api(lambda: claims(folder), api_name="claims")
+
+    def listed() -> list[dict[str, Any]]:
+        return claims(folder)
+
+    gr.api(listed, api_name="claims")

@@ -13,6 +13,7 @@ import gradio as gr
 import numpy as np
 
 from memspan.app import models
+from memspan.app.refusal import SHORT, refused
 from memspan.errors import ArgumentError, MemspanError
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def tab(folder: Path) -> None:
             yield from write(folder, *values)
         except MemspanError as error:
             yield "", ""
-            raise gr.Error(str(error), duration=None, print_exception=False) from None
+            raise refused(error) from None
 
     wishes = [name, prompt, one, two, top_p, seed, length]
     start.click(go, wishes, texts, api_name="compare", show_progress="hidden")
@@ -143,6 +144,6 @@ def tab(folder: Path) -> None:
         try:
             return written(folder, model, prompt, temperature, top_p, seed, length)
         except MemspanError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            raise refused(error, SHORT) from None
 
     gr.api(api, api_name="write")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from html import escape
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,11 +12,13 @@ import gradio as gr
 import numpy as np
 
 from memspan.app import models
+from memspan.app.guard import Listeners
 from memspan.app.ledger import solved_shares, stored_curves
+from memspan.app.refusal import refused
 from memspan.app.svg import Chart
 from memspan.app.turns import AT_ONCE, Trainings
 from memspan.cells import CELLS
-from memspan.config import Bias, Init, Optimizer, RunConfig
+from memspan.config import Bias, Init, Optimizer, Recipe, RunConfig
 from memspan.errors import ArgumentError, MemspanError
 
 LONGEST, WIDEST, MOST_STEPS = 300, 256, 5000
@@ -27,6 +30,8 @@ RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 READY = "<p>Choose, then press Train.</p>"
 WAIT = f"<p>{AT_ONCE} others are training. Yours begins when one of them ends.</p>"
 TRAININGS = Trainings()
+LISTENERS = Listeners()
+DEFAULT_CELL, DEFAULT_BIAS = "lstm", "forget_one"
 
 
 def run_of(
@@ -54,8 +59,26 @@ def run_of(
     return RunConfig.from_stored(wanted)  # whoever visits the page names no code
 
 
-def watch(run: RunConfig, session: str, folder: Path) -> Iterator[tuple[str, str]]:
-    """Train a run and yield what to show, about three times a second: a line of words and a chart."""
+def biases(cell: str) -> list[str]:
+    """Return the initial biases that a cell can have: those that its recipe accepts."""
+
+    def accepted(bias: Any) -> bool:
+        try:
+            Recipe(cell=cell, bias=bias)
+        except ArgumentError:
+            return False
+        return True
+
+    return [bias for bias in get_args(Bias) if accepted(bias)]
+
+
+def watch(
+    run: RunConfig, session: str, folder: Path, heard: Callable[[str], bool] = lambda session: True
+) -> Iterator[tuple[str, str]]:
+    """Train a run and yield what to show, about three times a second: a line of words and a chart.
+
+    Training ends early when ``heard`` says that nobody listens to this session any more.
+    """
     models.ready()
     from memspan.training.train import Training
 
@@ -68,6 +91,8 @@ def watch(run: RunConfig, session: str, folder: Path) -> Iterator[tuple[str, str
             _chart(training, run, beside),
         )
         for _ in training.events():
+            if not heard(session):  # else its place would be taken to the end, for nobody
+                stop.set()
             yield _words(training, run, began, stop.is_set()), _chart(training, run, beside)
         yield _words(training, run, began, stop.is_set(), over=True), _chart(training, run, beside)
 
@@ -126,7 +151,8 @@ def shares(folder: Path) -> str:
     chart.legend([*kinds.items()])
     n = "; ".join(f"{name}: {sum(s.n for s in recipe.values())} runs" for name, recipe in found.items())
     return (
-        chart.render(f"with 95% Wilson intervals; {n}") + f'<p class="source">{n}; 95% Wilson intervals.</p>'
+        chart.render(f"with 95% Wilson intervals; {n}")
+        + f'<p class="source">{escape(n)}; 95% Wilson intervals.</p>'
     )
 
 
@@ -135,10 +161,10 @@ def tab(page: gr.Blocks, folder: Path) -> None:
     gr.Markdown("Read a palindrome but its last digit, then name it: it is the first one. How far back?")
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
-            cell = gr.Dropdown([*CELLS], value="lstm", label="Cell")
+            cell = gr.Dropdown([*CELLS], value=DEFAULT_CELL, label="Cell")
             length = gr.Slider(4, 100, value=20, step=1, label="Length T (digits)")
             init = gr.Dropdown([*get_args(Init)], value="xavier_normal", label="Initial weights")
-            bias = gr.Dropdown([*get_args(Bias)], value="forget_one", label="Initial biases")
+            bias = gr.Dropdown(biases(DEFAULT_CELL), value=DEFAULT_BIAS, label="Initial biases")
             optimizer = gr.Dropdown([*get_args(Optimizer)], value="rmsprop", label="Optimiser")
             with gr.Accordion("More", open=False):
                 rate = gr.Dropdown([*RATES], value=1e-3, label="Learning rate")
@@ -152,8 +178,20 @@ def tab(page: gr.Blocks, folder: Path) -> None:
             words = gr.HTML(READY, elem_id="train-words")
             chart = gr.HTML(elem_id="train-chart")
             gr.HTML(shares(folder), elem_id="stored-shares")
+    cell.change(_offered, [cell, bias], bias, api_visibility="private", show_progress="hidden")
     wishes = [cell, length, init, bias, optimizer, rate, hidden, steps, seed]
     _connect(page, folder, wishes, start, stop, [words, chart])
+
+
+def _offered(cell: str, bias: str) -> Any:
+    """Return the biases a visitor may choose for a cell; the chosen one stays where the cell has it."""
+    there = biases(cell)
+    return gr.Dropdown(choices=there, value=bias if bias in there else there[0])
+
+
+def trainings() -> int:
+    """Return how many networks are being trained."""
+    return len(TRAININGS)
 
 
 def _connect(
@@ -166,9 +204,11 @@ def _connect(
         if not TRAININGS.wanted(session):
             return
         try:
-            yield from watch(run_of(*values), session, folder)
+            yield from watch(run_of(*values), session, folder, LISTENERS.heard)
         except MemspanError as error:
-            raise gr.Error(str(error), duration=None, print_exception=False) from None
+            raise refused(error) from None
+        finally:
+            LISTENERS.forget(session)
 
     def queue(request: gr.Request) -> Any:
         return WAIT if TRAININGS.queue(request.session_hash or "") else gr.skip()
@@ -184,6 +224,6 @@ def _connect(
         train, wishes, shown, api_name="train", show_progress="hidden",
         concurrency_limit=AT_ONCE, concurrency_id="training",
     )  # fmt: skip
-    gr.api(lambda: len(TRAININGS), api_name="trainings")
+    gr.api(trainings, api_name="trainings")
     stop.click(leave, None, shown[0], api_name="stop", show_progress="hidden", queue=False)
     page.unload(close)

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from memspan.errors import MemspanError
 
 BUSY = 0.15
@@ -103,6 +101,8 @@ def ratio_interval(theirs: Sequence[float], mine: Sequence[float]) -> tuple[floa
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """No garbage collection, and denormals flushed for every side, as training does; restored afterwards."""
+    import torch  # here: the command line imports this module for its sentences, and must start at once
+
     collecting, threads = gc.isenabled(), torch.get_num_threads()
     gc.disable()
     torch.set_flush_denormal(True)
@@ -117,6 +117,8 @@ def _quiet() -> Iterator[None]:
 
 def _turn(side: Side) -> list[float]:
     """Return the seconds of a few calls in a row; the first, which wakes caches and pools, does not count."""
+    import torch
+
     torch.set_num_threads(side.threads)
     first = _clock(side.call)
     if first > _LONG:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from memspan.cli.bounds import check_memory
 from memspan.cli.options import LEDGER, SweepOptions
 from memspan.config import RunConfig
 from memspan.ledger import Ledger
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 def print_estimate(runs: Sequence[RunConfig], options: SweepOptions) -> int:
     """Print the estimate and return exit code 0; nothing is trained or written."""
+    check_memory(runs, options.engine)
     left, reached = list(runs), dict[str, int]()
     if (options.out / LEDGER).exists():
         with Ledger.open(options.out / LEDGER, readonly=True) as ledger:

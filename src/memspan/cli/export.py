@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from memspan.cells import CELLS
+from memspan.cli.names import check_cell
 from memspan.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Export:
     def _module(self) -> Recurrent | OneStep:
         from memspan.layers.stored import layer_of, one_step_of
 
-        CELLS[self.cell]
+        check_cell(self.cell)
         if self.step:
             return one_step_of(self.cell, self._read())
         return layer_of(self.cell, self._read(), batch_first=self.batch_first)

@@ -4,60 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
-import re
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Annotated, Any
 
 import tyro
 
+from memspan.cli.bounds import check_count, values_of
+from memspan.cli.names import check_cell, task_class
 from memspan.config import Recipe, RunConfig
-from memspan.errors import ArgumentError
 from memspan.tasks import TASKS
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_RANGE = re.compile(rf"({_NUMBER}):({_NUMBER})(?::({_NUMBER}))?")
 _SHORT = {"learning_rate": ("--lr",)}
-
-
-def value_of(text: str) -> Any:
-    """Return what a word on the command line stands for: a number, true or false, or itself."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
-
-
-def values_of(flag: str, text: str) -> list[Any]:
-    """Read ``a,b,c`` and ranges ``start:stop:step``, the end included where a step lands on it.
-
-    Raises:
-        ArgumentError: an empty place, or a range that holds nothing.
-
-    Example:
-        >>> values_of("--length", "5,10:40:10")
-        [5, 10, 20, 30, 40]
-        >>> values_of("--lr", "1e-3,1e-2"), values_of("--cell", "lstm,gru")
-        ([0.001, 0.01], ['lstm', 'gru'])
-    """
-    found: list[Any] = []
-    for part in map(str.strip, text.split(",")):
-        if not part:
-            raise ArgumentError(f"{flag} {text!r}: expected values such as 1,2,3 or 10:100:10")
-        match = _RANGE.fullmatch(part)
-        found += _range(flag, part, match.groups()) if match else [value_of(part)]
-    return list(dict.fromkeys(found))
-
-
-def _range(flag: str, part: str, bounds: Sequence[str | None]) -> Iterator[Any]:
-    """Count in decimals: 0.1:0.3:0.1 has three values, and the third is 0.3."""
-    start, stop, step = (Decimal(bound or "1") for bound in bounds)
-    if step <= 0 or stop < start:
-        raise ArgumentError(f"{flag} {part}: expected start:stop:step with start ≤ stop and step > 0")
-    whole = all(bound == bound.to_integral_value() for bound in (start, step))
-    for k in range(int((stop - start) / step) + 1):
-        yield int(start + k * step) if whole else float(start + k * step)
 
 
 def _task_fields() -> dict[str, list[str]]:
@@ -88,10 +46,15 @@ def grid_runs(task: str, grid: object, seeds: Sequence[int]) -> list[RunConfig]:
     """Return the product of all values given, seeds last.
 
     Raises:
-        ArgumentError: a value that cannot be read, a field the task has not, a combination that cannot be.
+        ArgumentError: a value that cannot be read, a field the task has not, a combination that cannot be,
+            or too many of them.
     """
+    task_class(task)
     given = {name: text for name, text in vars(grid).items() if text is not None}
     wanted = {name: values_of(f"--{name.replace('_', '-')}", text) for name, text in given.items()}
+    for cell in wanted.get("cell", ()):
+        check_cell(str(cell))
+    check_count(math.prod(map(len, wanted.values())) * len(seeds))
     points = ({"task": task, **point} for point in _product(wanted))
     return [RunConfig.from_flat({**point, "seed": seed}) for point in points for seed in seeds]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from memspan.cli.bounds import MOST_PROCESSES
 from memspan.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ class SweepOptions:
     def __post_init__(self) -> None:
         for name in ("workers", "threads"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ArgumentError(f"--{name} {value}: expected at least 1")
+            if value is not None and not 1 <= value <= MOST_PROCESSES:
+                raise ArgumentError(f"--{name} {value}: expected at least 1, at most {MOST_PROCESSES:,}")
 
         if not self.checkpoint_every > 0:
             raise ArgumentError(f"--checkpoint-every {self.checkpoint_every}: expected seconds above 0")
@@ -70,18 +71,3 @@ def engine_of(options: SweepOptions, ledger: Ledger) -> Engine:
     from memspan.sweep.local import LocalEngine
 
     return LocalEngine(options.workers, options.threads, options.kernel, options.checkpoint_every)
-
-
-def seeds_of(text: str) -> list[int]:
-    """Read seeds such as ``0-4`` or ``1,3,7-9``.
-
-    Raises:
-        ArgumentError: anything else.
-    """
-    seeds: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()) or (dash and int(last) < int(first)):
-            raise ArgumentError(f"--seeds {text!r}: expected numbers and ranges such as 0-4 or 1,3,7-9")
-        seeds += range(int(first), int(last if dash else first) + 1)
-    return list(dict.fromkeys(seeds))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import itertools
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Protocol, Union, get_args, get_origin, get_type_hints
 
 import tyro
@@ -19,6 +21,7 @@ from memspan.cli.bench_layers import BenchLayers
 from memspan.cli.bench_study import BenchStudy
 from memspan.cli.bench_sweep import BenchSweep
 from memspan.cli.bench_text import BenchText
+from memspan.cli.bounds import check_path, check_values
 from memspan.cli.doctor import Doctor
 from memspan.cli.export import Export
 from memspan.cli.gate import Gate
@@ -104,18 +107,18 @@ def parse(arguments: Sequence[str]) -> Verb:
         SystemExit: after ``--help``.
     """
     given = list(arguments) or ["--help"]
-    if given[0] == "--version":
-        from memspan import __version__
-
-        print(__version__)
-        raise SystemExit(0)
-    verb = _find(given)
+    verb, depth = _find(given)
     if verb is not None:
-        _check_flags(given, verb)
+        _check_flags(given[depth:], verb)
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            return tyro.cli(_union(VERBS), prog="memspan", args=given, description=DESCRIPTION)
+            if verb is None:
+                return tyro.cli(_union(VERBS), prog="memspan", args=given, description=DESCRIPTION)
+            # A verb by itself: tyro need not look at the flags of all others.
+            found: Verb = tyro.cli(verb, prog=" ".join(["memspan", *given[:depth]]), args=given[depth:])
+            check_values(found)
+            return found
     except SystemExit as stop:
         if stop.code:
             raise ArgumentError(_one_line(complaint.getvalue())) from None
@@ -133,25 +136,27 @@ def _union(verbs: dict[str, Any]) -> Any:
     return Union[tuple(branches)]  # noqa: UP007
 
 
-def _find(given: Sequence[str]) -> type | None:
-    """Return the verb's dataclass, or None when help is asked for."""
+def _find(given: Sequence[str]) -> tuple[type | None, int]:
+    """Return the verb's dataclass, None when help comes before it, and how many words name it."""
     table: dict[str, Any] = VERBS
     for depth, word in enumerate(given):
         if word in ("-h", "--help"):
-            return None
+            return None, depth
         if word not in table:
             raise UnknownNameError("command" if depth == 0 else f"command of {given[0]!r}", word, table)
         found = table[word]
         if not isinstance(found, Group):
-            return found
+            return found, depth + 1
         table = found.verbs
     raise ArgumentError(f"memspan {' '.join(given)} needs a command: {', '.join(table)}")
 
 
 def _check_flags(given: Sequence[str], verb: type) -> None:
     known = set(_flags(verb)) | {"--help"}
-    for word in given:
-        flag = word.split("=")[0]
+    for word, following in itertools.zip_longest(given, given[1:], fillvalue=""):
+        flag, equals, value = word.partition("=")
+        if flag == "--corpus":  # a text is read while its flags are, so that its path is checked before
+            check_path(flag, Path(value if equals else following))
         if flag.startswith("--") and flag.replace("_", "-") not in known:
             raise UnknownNameError("flag", flag, known)
 
@@ -181,9 +186,10 @@ def _aliases(kind: Any) -> Iterator[str]:
 
 def _one_line(box: str) -> str:
     """Return the message of tyro's framed complaint without its frame."""
-    lines = [line.strip("│╭╮╰╯─ ") for line in box.splitlines()]
+    lines = [line.strip("│╭╮╰╯─|+ ") for line in box.splitlines()]
+    lines = [line for line in lines if not re.fullmatch("-+", line)]  # the frame, where only ASCII is printed
     words: list[str] = []
-    for line in lines[1:]:
+    for line in lines if lines and lines[0].startswith("Error") else lines[1:]:
         if not line and words:
             break
         words.append(line)

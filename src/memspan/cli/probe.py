@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from memspan.cli.names import check_cell
 from memspan.cli.options import LEDGER
 from memspan.errors import ArgumentError, OutputError
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from memspan.probes.specimen import Specimen
 
 SUFFIXES = (".svg", ".png", ".pdf")
+MOST_STEPS = 100_000
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Target:
     before: bool = False
     """Look at a run before its training instead of after it."""
     cell: str = ""
-    """The cell of saved weights; told from their number of gates if not given."""
+    """The cell of saved weights; told from their names and shapes if not given."""
     trust: tuple[str, ...] = ()
     """Import paths (package.module:Class) of cells and tasks of your own that a stored run may name; their
     code runs."""
@@ -45,8 +47,8 @@ class Target:
     """Draw the numbers into this file (.svg, .png or .pdf) as well."""
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ArgumentError(f"--steps {self.steps}: expected at least 1")
+        if not 1 <= self.steps <= MOST_STEPS:
+            raise ArgumentError(f"--steps {self.steps}: expected at least 1, at most {MOST_STEPS:,}")
         if self.plot is not None and self.plot.suffix.lower() not in SUFFIXES:
             raise OutputError(f"--plot {self.plot}: expected a name that ends in {', '.join(SUFFIXES)}")
 
@@ -54,6 +56,8 @@ class Target:
         """Return the cell and weights behind a run's id, the beginning of one, or a file."""
         from memspan.probes.specimen import Specimen
 
+        if self.cell:
+            check_cell(self.cell)
         if Path(what).exists():
             return Specimen.of_file(Path(what), self.cell, self.layer, self.trust)
         if not re.fullmatch(r"[0-9a-f]{1,16}", what):

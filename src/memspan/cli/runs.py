@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from memspan.cli.grid import value_of
+from memspan.cli.bounds import value_of
 from memspan.cli.options import LEDGER
 from memspan.errors import ArgumentError, OutputError
 
@@ -143,5 +143,5 @@ def conditions(where: Sequence[str]) -> dict[str, object]:
         name, equals, value = word.partition("=")
         if not equals:
             raise ArgumentError(f"--where {word!r}: expected NAME=VALUE, for instance cell=lstm")
-        found[name] = value_of(value)
+        found[name] = value_of(f"--where {name}", value)
     return found

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from memspan.cells import CELLS
-from memspan.cli.options import SweepOptions, seeds_of
+from memspan.cli.bounds import seeds_of
+from memspan.cli.names import check_cell, task_class
+from memspan.cli.options import SweepOptions
 from memspan.cli.train import open_ledger, train_missing
 from memspan.config import Recipe, RunConfig
 from memspan.errors import ArgumentError, OutputError
@@ -84,6 +86,9 @@ class SpanCommand:
             raise ArgumentError(
                 f"span needs a cell, for instance {', '.join(CELLS)}, or package.module:Class"
             )
+        task_class(self.task)
+        for cell in self.cells:
+            check_cell(cell)
         searches = [
             SpanSearch(
                 recipe=Recipe(**asdict(self.knobs) | {"cell": cell}),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import runpy
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from memspan.cli.bounds import MOST_RUNS, check_memory, seeds_of, shortened
 from memspan.cli.grid import Grid, grid_runs
-from memspan.cli.options import SweepOptions, seeds_of
+from memspan.cli.options import SweepOptions
 from memspan.cli.train import as_json, open_ledger, train_missing
 from memspan.config import RunConfig
 from memspan.errors import ArgumentError
@@ -44,6 +46,7 @@ class Sweep:
     def run(self) -> int:
         """Train what is missing and print one line for each setting."""
         runs = self._runs()
+        check_memory(runs, self.options.engine)
         if self.options.dry_run:
             from memspan.cli.estimate import print_estimate
 
@@ -76,10 +79,17 @@ def study_runs(file: Path) -> list[RunConfig]:
     make = runpy.run_path(str(file)).get("runs")
     if not callable(make):
         raise ArgumentError(f"{file} has no function runs(); expected runs() -> list[RunConfig]")
-    runs = list(make())
+    made = make()
+    if not isinstance(made, Iterable) or isinstance(made, str | bytes | Mapping):
+        raise ArgumentError(f"{file}: runs() returned {shortened(repr(made))}; expected a list of RunConfig")
+    runs = list(itertools.islice(made, MOST_RUNS + 1))  # a generator may never end
+    if len(runs) > MOST_RUNS:
+        raise ArgumentError(f"{file}: runs() gives more than {MOST_RUNS:,} runs; expected at most so many")
     for run in runs:
         if not isinstance(run, RunConfig):
-            raise ArgumentError(f"{file}: runs() returned {run!r}; expected RunConfig and nothing else")
+            raise ArgumentError(
+                f"{file}: runs() returned {shortened(repr(run))}; expected RunConfig and nothing else"
+            )
     return runs
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
+from memspan.cli.bounds import MOST_PROCESSES, check_memory
 from memspan.cli.options import SweepOptions
 from memspan.cli.text_evaluate import numbers_of
 from memspan.cli.text_model import remember
@@ -49,6 +50,7 @@ class TextTrain:
         """Train, write the model and print where it is and how well it foretells."""
         self._check()
         run = RunConfig(self.text, self.recipe, self.seed)
+        check_memory([run])
         with open_ledger(SweepOptions(out=self.out)) as ledger:
             model = self._trained(run, ledger)
         model.save_pretrained(self.out)
@@ -66,6 +68,8 @@ class TextTrain:
             raise ArgumentError(
                 "a character model reads one-hot characters and no times; leave out --coding and --time-input"
             )
+        if self.threads is not None and not 1 <= self.threads <= MOST_PROCESSES:
+            raise ArgumentError(f"--threads {self.threads}: expected at least 1, at most {MOST_PROCESSES:,}")
         self.text.batch(self.seed, "train", 0, self.recipe.batch)  # a text that is too short
 
     def _trained(self, run: RunConfig, ledger: Ledger) -> CharacterModel:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from memspan.cli.options import LEDGER, SweepOptions, engine_of, seeds_of
+from memspan.cli.bounds import check_memory, seeds_of
+from memspan.cli.names import check_cell, task_class
+from memspan.cli.options import LEDGER, SweepOptions, engine_of
 from memspan.cli.progress import bar
 from memspan.config import Recipe, RunConfig
 from memspan.errors import ArgumentError
-from memspan.tasks import TASKS
 from memspan.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -39,7 +40,10 @@ class Train:
 
     def run(self) -> int:
         """Train what is missing and print a table of every run asked for."""
-        runs = [RunConfig(self._task(), self.recipe, seed) for seed in seeds_of(self.seeds)]
+        check_cell(self.recipe.cell)
+        task = self._task()
+        runs = [RunConfig(task, self.recipe, seed) for seed in seeds_of(self.seeds)]
+        check_memory(runs, self.options.engine)
         if self.options.dry_run:
             from memspan.cli.estimate import print_estimate
 
@@ -52,7 +56,7 @@ class Train:
 
     def _task(self) -> Task:
         """Return the task at its difficulty."""
-        axis = TASKS.resolve(self.task).axis
+        axis = task_class(self.task).axis
         if self.length is not None and not axis:
             raise ArgumentError(f"task {self.task!r} has no length; leave --length out")
         difficulty = {} if self.length is None else {axis: self.length}
@@ -78,6 +82,7 @@ def train_missing(runs: Sequence[RunConfig], ledger: Ledger, options: SweepOptio
     from memspan.sweep.plan import missing
     from memspan.sweep.run import sweep
 
+    check_memory(runs, options.engine)
     with bar(missing(runs, ledger)) as listen:
         sweep(runs, ledger, engine_of(options, ledger), listen, _waiting())
 

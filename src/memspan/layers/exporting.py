@@ -37,8 +37,8 @@ def unroll_by_scan(
         raise KernelRefusal(f"an exported program cannot hold the {kernel} kernel; take kernel='auto'")
     if state is None:
         state = cell.initial_state(x.shape[0], x.shape[2], like=x)
-    # A batched product brings the open batch size into the body as a number, and the gradient of ``scan`` takes
-    # tensors only; a single replica needs no axis of its own.
+    # A batched product brings the open batch size into the body as a number, and the gradient of ``scan``
+    # takes tensors only; a single replica needs no axis of its own.
     single = x.shape[0] == 1
     if single:
         p, state = {name: value[0] for name, value in p.items()}, tuple(s[0] for s in state)

@@ -72,7 +72,9 @@ def to_onnx(layer: Recurrent | OneStep, path: str | Path, *, lengths: bool = Fal
     try:
         program.save(str(path))
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another file") from None
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror or error}); choose another file"
+        ) from None
     return Exported(
         str(path), tuple(graph.input_names), tuple(graph.output_names), _largest_difference(graph, path)
     )

@@ -42,7 +42,9 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError as error:
         with suppress(OSError):  # the name may be too long, or the disk read-only
             fresh.unlink(missing_ok=True)
-        raise LedgerError(f"{str(path)!r} cannot be written: {error.strerror}; {_remedy(error)}") from error
+        raise LedgerError(
+            f"{str(path)!r} cannot be written: {error.strerror or error}; {_remedy(error)}"
+        ) from error
 
 
 def _remedy(error: OSError) -> str:
@@ -59,8 +61,8 @@ def _move(staged: Path, path: Path) -> None:
         sync_folder(path.parent)
     except OSError as error:
         raise LedgerError(
-            f"{str(staged)!r}, which a worker has written, cannot be moved to its place: {error.strerror}; "
-            "do all machines see one and the same folder?"
+            f"{str(staged)!r}, which a worker has written, cannot be moved to its place: "
+            f"{error.strerror or error}; do all machines see one and the same folder?"
         ) from error
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.func import jacrev
 
 from memspan.config import RunConfig
+from memspan.errors import ArgumentError
 from memspan.probes.specimen import Sequences, Specimen
 
 SHOWN = 25
@@ -43,6 +44,11 @@ def state_gradients(specimen: Specimen, shown: Sequences) -> dict[str, np.ndarra
 
 def contributions(specimen: Specimen, shown: Sequences) -> np.ndarray:
     """Return the norm of each step's share of dL/dW_hh, t = 1 … T; the shares add up to the gradient."""
+    if "weight_hh" not in specimen.weights:
+        there = ", ".join(specimen.weights)
+        raise ArgumentError(
+            f"{specimen.cell!r} has no 'weight_hh' whose gradient could be shared out: {there}"
+        )
     T = len(shown.inputs)
     copies = [specimen.weights["weight_hh"].clone().requires_grad_() for _ in range(T)]
     weights = [{**specimen.weights, "weight_hh": w} for w in copies]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from memspan.cells import CELLS
@@ -23,8 +24,6 @@ from memspan.models.weights import state_weights
 from memspan.streams import stream
 from memspan.tasks.task import Batch
 from memspan.untrusted import file_size, read_json
-
-GATE_COUNTS = {1: "rnn", 3: "gru", 4: "lstm"}
 
 
 @dataclass(frozen=True)
@@ -60,11 +59,13 @@ class Specimen:
     @classmethod
     def trained(cls, run: RunConfig, state: bytes, number: int = 0) -> Specimen:
         """Return one layer of what a run ended with, from the bytes of its final state."""
+        _require_cell(run)
         return cls._of_model(run, state_weights(run, state), number)
 
     @classmethod
     def fresh(cls, run: RunConfig, number: int = 0) -> Specimen:
         """Return one layer of what a run started from."""
+        _require_cell(run)
         drawn = SequenceModel.of(run).initial(run)
         return cls._of_model(run, {name: torch.from_numpy(value) for name, value in drawn.items()}, number)
 
@@ -101,7 +102,7 @@ class Specimen:
 
         Args:
             path: the file.
-            cell: a name in ``CELLS``; told from the number of gates if not given (1 rnn, 3 gru, 4 lstm).
+            cell: a name in ``CELLS``; told from names and shapes of the weights if not given.
             number: which layer and direction of a ``state_dict``.
             trust: import paths of cells and tasks of your own that a run's state may name.
 
@@ -112,8 +113,7 @@ class Specimen:
         run, weights = _read(path, trust)
         if run is not None:
             return cls.trained(run, path.read_bytes(), number)
-        weights = _of_one_layer(weights, path)
-        name = cell or _told_cell(weights)
+        name, weights = _of_one_layer(weights, path, cell)
         return cls.of_layer(layer_of(name, weights), number)
 
     def sequences(self, steps: int = 0, batch: int = 64, seed: int = 0) -> Sequences:
@@ -149,6 +149,16 @@ class Specimen:
             along = torch.from_numpy(stream(0, "probe direction").normal(size=h.shape[-1]))
             return (h @ (along / along.norm())).sum()
         return functional.cross_entropy(functional.linear(h, *self.read_out), shown.targets, reduction="sum")
+
+
+def _require_cell(run: RunConfig) -> None:
+    """Refuse a run of a layer of its own: what it does at one step, and which states it has, is not known."""
+    found = CELLS.resolve(run.recipe.cell)
+    if isinstance(found, type) and issubclass(found, nn.Module):
+        raise ArgumentError(
+            f"{run.recipe.cell!r} is a torch.nn.Module, whose steps cannot be looked into; write its "
+            "equations as a memspan.Cell and train that"
+        )
 
 
 def _require_layer(number: int, layers: int) -> None:
@@ -189,21 +199,42 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         raise ArgumentError(f"{str(path)!r} is no state_dict that can be read: {error}") from None
 
 
-def _of_one_layer(weights: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """Return the tensors of the first recurrent layer, whatever prefix its model gave them."""
+def _of_one_layer(weights: Mapping[str, Tensor], path: Path, cell: str) -> tuple[str, dict[str, Tensor]]:
+    """Return the cell and the tensors of the first recurrent layer, whatever prefix its model gave them."""
     marks = [name for name in weights if name.endswith("weight_hh_l0")]
     if not marks:
         raise ArgumentError(f"{str(path)!r} holds no 'weight_hh_l0', so no recurrent layer")
     prefix = marks[0].removesuffix("weight_hh_l0")
-    known = tuple(f"{prefix}{part}_" for part in ("weight", "bias", "log", "shift", "open"))
-    return {n.removeprefix(prefix): v for n, v in weights.items() if n.startswith(known)}
+    own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    first = {
+        name.removesuffix("_l0"): tuple(value.shape) for name, value in own.items() if name.endswith("_l0")
+    }
+    told = cell or _told_cell(first)
+    # What else the model keeps under this prefix, a read-out for instance, is no layer's.
+    names = "|".join(map(re.escape, _shapes(told, first)))
+    layers = re.compile(rf"(?:{names})_l\d+(?:_reverse)?")
+    return told, {name: value for name, value in own.items() if layers.fullmatch(name)}
 
 
-def _told_cell(weights: Mapping[str, Tensor]) -> str:
-    if "log_period_l0" in weights:
-        return "phased_lstm"
-    rows, hidden = weights["weight_hh_l0"].shape
-    name = GATE_COUNTS.get(rows // hidden)
-    if name is None or name not in CELLS:
-        raise ArgumentError(f"{rows // hidden} gates are no cell's known here; name it by --cell")
-    return name
+def _shapes(cell: str, first: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Return name → shape of a cell's parameters, in the sizes of a layer's matrices."""
+    sizes = (first.get("weight_ih", ()), first["weight_hh"])
+    if [len(size) for size in sizes] != [2, 2]:
+        raise ArgumentError(
+            f"weight_ih and weight_hh have shapes {sizes[0]} and {sizes[1]}; expected matrices"
+        )
+    biases = sum(name in first for name in ("bias_ih", "bias_hh"))
+    made: Cell = CELLS.resolve(cell)(sizes[0][1], sizes[1][1], biases=biases)
+    return made.parameter_shapes()
+
+
+def _told_cell(first: Mapping[str, tuple[int, ...]]) -> str:
+    """Return the registered cell that has the parameters of a layer, all of them and no others."""
+    known = {name: _shapes(name, first) for name in CELLS}
+    fitting = {name: shapes for name, shapes in known.items() if shapes.items() <= first.items()}
+    vocabulary = set().union(*known.values())
+    for name, shapes in sorted(fitting.items(), key=lambda item: -len(item[1])):
+        if not (first.keys() & vocabulary) - shapes.keys():
+            return name
+    there = ", ".join(f"{name} {shape}" for name, shape in first.items())
+    raise ArgumentError(f"no registered cell has exactly these parameters: {there}; name one by --cell")

@@ -105,7 +105,8 @@ class LocalEngine:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=work, args=(theirs, how), daemon=True)
-        process.start()
+        with _held_signals():
+            process.start()
         theirs.close()
         return _Worker(process, ours, plan)
 
@@ -152,6 +153,22 @@ class LocalEngine:
         else:
             worker.plan = following
             worker.send(following)
+
+
+@contextlib.contextmanager
+def _held_signals() -> Iterator[None]:
+    """Start processes that Ctrl-C never reaches: a terminal sends it to them too, while they still import.
+
+    Held back, not ignored: one that comes meanwhile reaches this process afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def work(pipe: Connection, how: How) -> None:

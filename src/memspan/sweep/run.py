@@ -32,7 +32,16 @@ class SweepError(MemspanError, RuntimeError):
 
 
 class InterruptedSweepError(MemspanError, RuntimeError):
-    """The user asked to stop; every run is checkpointed."""
+    """The user asked to stop; every run is checkpointed.
+
+    Args:
+        message: how many runs are left.
+        signal: the number of the signal that came first.
+    """
+
+    def __init__(self, message: str, signal: int = signal.SIGINT) -> None:
+        super().__init__(message)
+        self.signal = int(signal)
 
 
 def sweep(
@@ -63,9 +72,9 @@ def sweep(
     with _stops_on_signal(engine) as stopped:
         while left := [run for run in missing(runs, ledger) if len(crashes[run.id]) < len(SIZES)]:
             trained = _train(left, ledger, engine, crashes, listen)
-            if stopped():
+            if number := stopped():
                 raise InterruptedSweepError(
-                    f"stopped; {len(missing(runs, ledger))} runs left, the same command goes on"
+                    f"stopped; {len(missing(runs, ledger))} runs left, the same command goes on", number
                 )
             if not trained:
                 wait(len(left))
@@ -135,7 +144,7 @@ def _complaint(lost: Sequence[RunConfig], crashes: dict[str, list[str]]) -> str:
 
 
 @contextmanager
-def _stops_on_signal(engine: Engine) -> Iterator[Callable[[], bool]]:
+def _stops_on_signal(engine: Engine) -> Iterator[Callable[[], int]]:
     """The first SIGINT or SIGTERM stops the engine gently, a second SIGINT at once."""
     seen: list[int] = []
 
@@ -150,7 +159,7 @@ def _stops_on_signal(engine: Engine) -> Iterator[Callable[[], bool]]:
     except ValueError:  # not the main thread: whoever runs us there handles signals
         before = {}
     try:
-        yield lambda: bool(seen)
+        yield lambda: seen[0] if seen else 0
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -45,8 +45,8 @@ def enter_log(j, n, t, log):
 def pointwise_step(j, n, later, t, h, past, record, dz, log):
     """Pointwise derivatives of step t, in runs of rows that lie together.
 
-    What step t made of a row that was reset before step t + 1 is read from the log, where forward saved it: the
-    buffers of forward stay as they are, so that backward may run again.
+    What step t made of a row that was reset before step t + 1 is read from the log, where forward saved it:
+    the buffers of forward stay as they are, so that backward may run again.
 
     Args:
         later: how many rows are live at step t + 1 of this chunk.

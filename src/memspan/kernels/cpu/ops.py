@@ -332,7 +332,7 @@ def call_backward(*args: Any) -> Sequence[Tensor]:
 
 
 def _through_vmap(function: Callable[..., Any], level: int, args: Sequence[Any]) -> list[Tensor]:
-    """Call a function under ``torch.vmap`` where torch's autograd maps by the older kind, of ``is_grads_batched``."""
+    """Call a function under ``torch.vmap`` where gradients are mapped the older way; see ``legacy_level``."""
     physical = [torch._remove_batch_dim(t, level, 0, 0) if isinstance(t, Tensor) else t for t in args]
     mapped = [
         isinstance(p, Tensor) and p.shape[:1] != (0,) for p in physical

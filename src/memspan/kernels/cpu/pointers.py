@@ -1,13 +1,12 @@
 """The one place where a tensor becomes a data pointer.
 
-A kernel sees addresses only: whatever does not have the dtype, the size and the layout that the plan says would
-be read or written past its end, or hold other numbers than it seems to. So nothing else in this package takes
-the address of a tensor that came from outside.
+A kernel sees addresses only: whatever does not have the dtype, the size and the layout that the plan says
+would be read or written past its end, or hold other numbers than it seems to. So nothing else in this package
+takes the address of a tensor that came from outside.
 """
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -85,17 +84,18 @@ def pointer_of_views(name: str, tensor: Tensor | None, expected: Expected, row: 
 
 
 def kept(saved: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Return what a call kept for backward, contiguous; saved-tensor hooks and transforms may bring other strides.
+    """Return what a call kept for backward, contiguous: hooks and transforms may bring other strides.
 
     Raises:
         KernelRefusal: it was not kept, or it was changed.
     """
-    if not saved.numel() and math.prod(shape):
+    size = torch.Size(shape).numel()
+    if size and not saved.numel():
         raise KernelRefusal(
-            "backward needs what forward was not asked to keep: none of the tensors that were given wanted a gradient"
+            "backward needs what forward was not asked to keep: no tensor of that call wanted a gradient"
         )
     if saved.dtype != torch.float32 or saved.shape != shape:
-        raise KernelRefusal(_mismatch("saved", saved, (torch.float32, math.prod(shape))))
+        raise KernelRefusal(_mismatch("saved", saved, (torch.float32, size)))
     return saved.contiguous()
 
 
@@ -103,6 +103,7 @@ def _mismatch(name: str, tensor: Tensor, expected: Expected) -> str:
     dtype, size = expected
     layout = "" if tensor.is_contiguous() else ", not contiguous"
     return (
-        f"{name} has dtype {tensor.dtype} and shape {tuple(tensor.shape)}{layout}; the kernel expects {dtype} and "
-        f"{size} contiguous numbers. Was it changed between forward and backward, for instance by a saved-tensor hook?"
+        f"{name} has dtype {tensor.dtype} and shape {tuple(tensor.shape)}{layout}; the kernel expects "
+        f"{dtype} and {size} contiguous numbers. Was it changed between forward and backward, for instance by a "
+        "saved-tensor hook?"
     )
