@@ -1,0 +1,1 @@
+"""Graphs that are traced, compiled or exported."""
