@@ -10,7 +10,7 @@ import memspan
 SOURCE = Path(memspan.__file__).parent
 FLOORS = {
     -1: ("errors", "linked"),
-    0: ("streams", "simd", "registry", "machine"),
+    0: ("streams", "simd", "registry", "machine", "transforms"),
     1: ("cells", "tasks", "ledger", "statistics"),
     2: ("kernels", "config"),
     3: ("layers", "text", "sensors"),

@@ -6,12 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C._functorch import is_functorch_wrapped_tensor
-from torch.nn import Parameter
 from torch.nn.functional import one_hot
 
 from memspan.cells.cell import Cell, Parameters, State
 from memspan.errors import ShapeError
+from memspan.transforms import is_plain, is_readable, is_watched
 
 ALIGNED = 64
 """Bytes: every tensor that torch makes begins at a multiple."""
@@ -59,9 +58,7 @@ def alone(packed: Tensor, replica: int) -> Tensor:
     The last bit of torch's products depends on where their operands begin, on some hosts.
     """
     part = packed[replica]
-    if torch.compiler.is_compiling() or type(part) not in (Tensor, Parameter):
-        return part
-    if is_functorch_wrapped_tensor(part) or part.data_ptr() % ALIGNED == 0:
+    if is_watched() or not is_plain(part) or part.data_ptr() % ALIGNED == 0:
         return part
     return part.clone()
 
@@ -69,6 +66,8 @@ def alone(packed: Tensor, replica: int) -> Tensor:
 def check_values(x: Tensor, size: int, lengths: Tensor | None) -> None:
     """Refuse lengths outside 0 … T and, within the lengths, symbols outside 0 … size − 1."""
     T = x.shape[1]
+    if lengths is not None and not is_readable(lengths):
+        return
     if lengths is not None and lengths.numel() and (lengths.min() < 0 or lengths.max() > T):
         raise ShapeError(
             f"lengths run from {int(lengths.min())} to {int(lengths.max())}; expected 0 to T = {T}"

@@ -8,8 +8,6 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch._C import _are_functorch_transforms_active, _len_torch_dispatch_stack
-from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.autograd import forward_ad
 
 from memspan.cells import CELLS, room_of
@@ -17,6 +15,7 @@ from memspan.cells.cell import Cell, Parameters, State
 from memspan.cells.time_gate.equations import TimeGate
 from memspan.errors import ArgumentError, KernelRefusal, ShapeError
 from memspan.kernels.reference import check_values, unroll_reference
+from memspan.transforms import is_readable, is_watched, wants_gradient
 
 KERNELS = ("auto", "reference", "cpu", "sparse")
 COMPILED = ("cpu", "sparse")
@@ -211,7 +210,7 @@ def unroll(
         return _through_cpu(cell, p, x, state, times, lengths, resets, outputs, return_states, chunk, choice)
     if state is None:
         state = cell.initial_state(x.shape[0], x.shape[2], like=p["weight_hh"])
-    if not torch.compiler.is_compiling() and not is_functorch_wrapped_tensor(x):
+    if is_readable(x):
         check_values(x, cell.input_size, lengths)
     every, last, states, gates = unroll_reference(
         cell, p, x, state, times=times, lengths=lengths, resets=resets, return_gates=return_gates
@@ -280,7 +279,7 @@ def proven(cell: Cell, choice: Choice, wish: str) -> Choice:
     """
     if choice.kernel == "reference":
         return choice
-    if torch.compiler.is_compiling() or _are_functorch_transforms_active() or _len_torch_dispatch_stack():
+    if is_watched():
         return choice
     from memspan.kernels import trial
 
@@ -300,7 +299,7 @@ def _through_cpu(
     """Call the custom operator and name what it returns."""
     from memspan.kernels.cpu import call, ops
 
-    keep = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *(state or ()), *p.values()))
+    keep = wants_gradient(x, *(state or ()), *p.values())
     want_all = outputs == "all" or return_states
     carried = return_states and len(cell.states) > 1
     every, others, parts = ops.call_unroll(

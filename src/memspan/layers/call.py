@@ -118,7 +118,7 @@ def _turned_times(times: Tensor | None, turn: Turn, x: Tensor) -> Tensor | None:
 def full_precision(given: Tensor | PackedSequence, weight: Tensor) -> Iterator[Callable[[Any], Any]]:
     """Switch autocast off and yield what brings a float tensor to the weights' dtype; without it, nothing."""
     device = weight.device.type
-    if not torch.is_autocast_enabled(device):
+    if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
         yield lambda value: value
         return
     with torch.autocast(device, enabled=False):

@@ -14,6 +14,7 @@ from memspan.cells.time_gate.times import check_times
 from memspan.errors import ArgumentError, ShapeError
 from memspan.layers.form import Form
 from memspan.layers.layout import Layout
+from memspan.transforms import is_readable
 
 Lengths = Sequence[int] | Sequence[Sequence[int]] | Tensor
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
@@ -123,7 +124,7 @@ def lengths_of(lengths: Lengths, layout: Layout, x: Tensor) -> Tensor:
         raise ShapeError(f"lengths have dtype {t.dtype}; expected whole numbers, for instance torch.int64")
     R, T, B = x.shape[:3]
     exactly("lengths", t, (R, B) if layout.replicas else (B,))
-    if readable(t) and t.numel() and (int(t.min()) < 0 or int(t.max()) > T):
+    if is_readable(t) and t.numel() and (int(t.min()) < 0 or int(t.max()) > T):
         raise ArgumentError(f"lengths span {int(t.min())} … {int(t.max())}; expected 0 … T = {T}")
     t = t.to(device=x.device, dtype=torch.int64)
     return t if layout.replicas else t.unsqueeze(0)
@@ -187,11 +188,6 @@ def marks_shape(layout: Layout, x: Tensor) -> tuple[int, ...]:
     R, T, B = x.shape[:3]
     steps = (T,) if not layout.batched else (B, T) if layout.batch_first else (T, B)
     return (R, *steps) if layout.replicas else steps
-
-
-def readable(t: Tensor) -> bool:
-    """Return whether values may be looked at: not while compiling, exporting or under vmap."""
-    return not (torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(t))
 
 
 def one_direction(layer: Form, why: str) -> None:

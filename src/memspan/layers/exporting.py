@@ -36,13 +36,22 @@ def unroll_by_scan(
         raise KernelRefusal(f"an exported program cannot hold the {kernel} kernel; take kernel='auto'")
     if state is None:
         state = cell.initial_state(x.shape[0], x.shape[2], like=x)
+    # A batched product brings the open batch size into the body as a number, and the gradient of ``scan`` takes
+    # tensors only; a single replica needs no axis of its own.
+    single = x.shape[0] == 1
+    if single:
+        p, state = {name: value[0] for name, value in p.items()}, tuple(s[0] for s in state)
     given = _steps(x, times, lengths, resets)
+    if single:
+        given = {name: _without_replicas(name, value) for name, value in given.items()}
 
     body = _Body(cell, tuple(p), tuple(given), return_gates)
     begin = [s.clone(memory_format=torch.contiguous_format) for s in state]  # scan compares strides
     flat = torch.ops.higher_order.scan(body, begin, list(given.values()), tuple(p.values()))
     last, rest = tuple(flat[: len(state)]), flat[len(state) :]
     made = dict(zip(body.told, rest, strict=True))
+    if single:
+        last, made = tuple(s[None] for s in last), {name: value[:, None] for name, value in made.items()}
     made = {name: value.transpose(0, 1) for name, value in made.items()}
     states = {n: made[f"state {n}"] for n in cell.states} if return_states else None
     gates = {n: made[f"gate {n}"] for n in cell.gates} if return_gates else None
@@ -90,3 +99,8 @@ def _steps(
     if times is not None:
         steps["time"] = times if times.dim() == 1 else times.transpose(0, 1)
     return steps
+
+
+def _without_replicas(name: str, value: Tensor) -> Tensor:
+    """Return what the steps read of the only replica; times (T,) have no such axis."""
+    return value if name == "time" and value.dim() == 1 else value[:, 0]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
 
 from memspan.cells.cell import Cell
 from memspan.cells.initial import initial_parameters, matrix
@@ -60,7 +61,8 @@ def _by_name(cell: Cell, p: Mapping[str, Tensor], init: str) -> None:
 
 
 def _seed() -> int:
-    return int(torch.randint(2**62, (), device="cpu"))
+    with _disable_current_modes():  # a fake tensor, for one, has no number to begin with
+        return int(torch.randint(2**62, (), device="cpu"))
 
 
 def _copy(values: Mapping[str, np.ndarray], p: Mapping[str, Tensor]) -> None:

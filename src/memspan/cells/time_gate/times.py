@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch._C._functorch import is_functorch_wrapped_tensor
 
 from memspan.errors import ArgumentError, ShapeError
+from memspan.transforms import is_readable
 
 
 def check_times(times: Tensor) -> None:
@@ -21,7 +21,7 @@ def check_times(times: Tensor) -> None:
     """
     if times.dtype == torch.bool or times.dtype.is_complex:
         raise ShapeError(f"times have dtype {times.dtype}; expected real or whole numbers")
-    if not times.numel() or torch.compiler.is_compiling() or is_functorch_wrapped_tensor(times):
+    if not is_readable(times) or not times.numel():
         return
     low, high = (value.item() for value in times.detach().aminmax())
     if not (abs(low) < float("inf") and abs(high) < float("inf")):

@@ -17,17 +17,56 @@ from memspan.simd import *
 
 
 @linked
-def undo_resets(j, n, t, h, record, log):
-    """Put back what ``reset_rows`` zeroed, and cut the gradients there. Return the new end of the log."""
-    for r in range(n - 1, -1, -1):
-        if bload(j.resets + t * j.B + iload(j.order + 8 * r)):
-            log -= j.lh + j.lr
-            copy_floats(h + r * j.lh, log, j.H)
-            copy_floats(record + r * j.lr, log + j.lh, j.lr // 4)
+def reset_at(j, r, t):
+    """Return whether the state of row r was reset before step t."""
+    return bload(j.resets + t * j.B + iload(j.order + 8 * r))
+
+
+@linked
+def cut_at_resets(j, n, t):
+    """Let no gradient pass a reset before step t."""
+    for r in range(n):
+        if reset_at(j, r, t):
             zero_floats(j.dh + r * j.ld, j.ld // 4)
             for part in range(STATES - 1):
                 zero_floats(j.ds + (part * j.rows + r) * j.ld, j.ld // 4)
+
+
+@linked
+def enter_log(j, n, t, log):
+    """Return where the log of the resets of n rows before step t begins, from where it ends."""
+    for r in range(n):
+        if reset_at(j, r, t):
+            log -= j.lh + j.lr
     return log
+
+
+@linked
+def pointwise_step(j, n, later, t, h, past, record, dz, log):
+    """Pointwise derivatives of step t, in runs of rows that lie together.
+
+    What step t made of a row that was reset before step t + 1 is read from the log, where forward saved it: the
+    buffers of forward stay as they are, so that backward may run again.
+
+    Args:
+        later: how many rows are live at step t + 1 of this chunk.
+        log: where the resets before step t + 1 begin in the log.
+    """
+    first = nb.intp(0)
+    while first < n:
+        end, made, states = n, h + j.rows * j.lh, record
+        if j.resets:
+            end = first
+            while end < later and not reset_at(j, end, t + 1):
+                end += 1
+            if end >= later:
+                end = n
+            elif end == first:  # a logged row, as if it were row r of buffers like the others
+                made, states = log - first * j.lh, log + j.lh - first * j.lr
+                log += j.lh + j.lr
+                end += 1
+        pointwise_backward(j, first, end, h, made, past, states, dz)
+        first = end
 
 
 @linked
@@ -194,7 +233,7 @@ def backward_chunk(j, t0, t1, n):
     if j.resets:
         log += iload(j.log)
     step_h, step_r, step_z = j.rows * j.lh, j.rows * j.lr, j.rows * j.lz
-    free = j.ring
+    free, later = j.ring, nb.intp(0)
     for t in range(t1 - 1, t0 - 1, -1):
         h, record = j.h + (t - t0) * step_h, j.record + (t - t0) * step_r
         n = enter_rows(j, n, t)
@@ -205,7 +244,7 @@ def backward_chunk(j, t0, t1, n):
         istore(j.counts + 8 * free, n)
         if GATED:
             open_step(j, n, t)
-        pointwise_backward(j, n, h, h + step_h, record, record + step_r, dz)
+        pointwise_step(j, n, later, t, h, record, record + step_r, dz, log)
         if GATED:
             back_to_clocks(j, n, t)
         if t > 0 or j.d_state:
@@ -219,8 +258,10 @@ def backward_chunk(j, t0, t1, n):
             free = j.ring
         elif free == 0:
             free = j.ring
+        later = n
         if j.resets:
-            log = undo_resets(j, n, t, h, record, log)
+            cut_at_resets(j, n, t)
+            log = enter_log(j, n, t, log)
     return n
 
 

@@ -93,16 +93,16 @@ def plan_of(given: Sequence[Any], variant: str, keep: bool = True, chunk: int = 
     D, V = (size[0], 0) if size else (0, weight_ih.shape[-1])
     facts = (R, T, B, D, weight_hh.shape[-1], V)
     make = _cached_plan if all(type(size) is int for size in facts) else _make_plan
-    ragged, row_times = lengths is not None, times is not None and times.dim() > 1
-    return make(variant, facts, keep, chunk, resets is not None, ragged, row_times)
+    time_axes = 1 if times is None else times.dim()
+    return make(variant, facts, keep, chunk, resets is not None, lengths is not None, time_axes)
 
 
 def _make_plan(
     variant: str, facts: tuple[int, int, int, int, int, int], keep: bool, chunk: int,
-    resets: bool, ragged: bool, row_times: bool,
+    resets: bool, ragged: bool, time_axes: int,
 ) -> Plan:  # fmt: skip
     """Return the plan of a shape; a chunk below 0 is decided by memory."""
-    plan = Plan(_spec(variant.partition("@")[0], "@" in variant), *facts, keep, 0, resets, ragged, row_times)
+    plan = Plan(_spec(variant.partition("@")[0], "@" in variant), *facts, keep, 0, resets, ragged, time_axes)
     if variant.endswith(SPARSE):  # how much there is to keep is known only once the clocks were asked
         return dataclasses.replace(plan, chunked=chunk if keep else 0, least=plan.spec.lanes)
     steps = 0 if not keep else auto_chunk(plan) if chunk < 0 else chunk

@@ -15,6 +15,7 @@ from torch.nn import functional
 from memspan.kernels.cpu import memory, threads
 from memspan.kernels.cpu.layout import TENSORS, WEIGHTS, Above, Given, Layout, layout_of, order_of
 from memspan.kernels.cpu.plan import Kernel, Plan
+from memspan.kernels.cpu.pointers import kept, pointer, pointer_of_views
 
 SHARED_WORK = 5e6  # operations below which a second thread costs more than it brings
 poison = False  # tests set this: every buffer starts as NaN
@@ -31,15 +32,11 @@ def zeros(*shape: int) -> Tensor:
     return torch.zeros(shape, dtype=torch.float32, device="cpu")
 
 
-def address(tensor: Tensor | None) -> int:
-    """Return where a tensor's numbers lie, 0 for none."""
-    return 0 if tensor is None else tensor.data_ptr()
-
-
 def _run(plan: Plan, tensors: dict[str, Tensor | None], lengths: Tensor | None, saved: Tensor | None) -> None:
     """Run a pass: forward, or backward where the gradient of a weight or an input is among the tensors."""
     backward = "d_last" in tensors
-    addresses = [address(tensors.get(name)) for name in TENSORS]
+    expected = plan.expected
+    addresses = [pointer(name, tensors.get(name), expected[name]) for name in TENSORS]
     wanted = threads.wanted() if plan.operations(1 + backward) >= SHARED_WORK else 1
     layout = layout_of(plan, backward, tuple(map(bool, addresses)), wanted)
     order, at = plan.order, plan.order_address
@@ -48,7 +45,7 @@ def _run(plan: Plan, tensors: dict[str, Tensor | None], lengths: Tensor | None, 
         at = order.ctypes.data
     with (
         memory.Borrowed(layout.scratch, poison) as scratch,
-        layout.jobs([0, *addresses, at, address(saved), scratch]) as jobs,
+        layout.jobs([0, *addresses, at, pointer("saved", saved, expected["saved"]), scratch]) as jobs,
     ):
         for phase in _phases(plan, layout, jobs, backward, order):
             threads.run(*phase)
@@ -83,12 +80,19 @@ class Bound:
     def __init__(
         self, plan: Plan, tensors: dict[str, Tensor | None], saved: Tensor, wanted: int, row: int
     ) -> None:
-        addresses = [address(tensors.get(name)) for name in TENSORS]
+        expected, weights = plan.expected, {f"{prefix}{name}" for prefix in ("", "d_") for name in WEIGHTS}
+        addresses = [
+            pointer_of_views(name, tensors.get(name), expected[name], row)
+            if name in weights
+            else pointer(name, tensors.get(name), expected[name])
+            for name in TENSORS
+        ]
+        record = pointer("saved", saved, (torch.float32, min(wanted, plan.R * plan.tiles) * plan.saved_size))
         self.layout = layout_of(plan, "d_last" in tensors, tuple(map(bool, addresses)), wanted, row, True)
         self.scratch, self.kept = memory.Block(self.layout.scratch), (tensors, saved)
         if poison:
             self.scratch.floats.fill(math.nan)
-        owners = [0, *addresses, plan.order_address, address(saved), self.scratch.address]
+        owners = [0, *addresses, plan.order_address, record, self.scratch.address]
         with self.layout.jobs(owners) as jobs:
             self.jobs = jobs.copy()
 
@@ -169,6 +173,7 @@ def run_backward(
     grads = made_gradients(plan, given, wants)
     if not plan.R * plan.B:
         return {name: grad.zero_() for name, grad in grads.items()}
+    saved = kept(saved, (plan.R, plan.tiles, plan.saved_size))
     below = {"dx" if name == "x" else f"d_{name}": grad for name, grad in grads.items()}
     _run(plan, {**padded(plan, given).tensors(), **above._asdict(), **below}, given.lengths, saved)
     return grads

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from memspan.kernels.cpu.call import TENSORS
 
+TIMES = TENSORS.index("times")
 AXES = (0, 1, *[0] * (len(TENSORS) - 2))  # where every tensor has its replicas
 
 
@@ -31,13 +32,14 @@ def unfold(tensor: Tensor, size: int, axis: int) -> tuple[Tensor, int]:
 
 
 def fold_call(tensors: Sequence[Any], dims: Sequence[int | None], size: int) -> list[Any]:
-    """Fold the tensors of a call; times that all members and rows share stay as they are."""
+    """Fold the tensors of a call.
+
+    Times (T,) that every member shares stay shared; where each member has its own, all its replicas get them.
+    """
     folded = [fold(t, d, size, axis) for t, d, axis in zip(tensors, dims, AXES, strict=True)]
-    times, dim = tensors[8], dims[8]
-    if times is None or (dim is None and times.dim() == 1):
-        folded[8] = times
-    elif times.dim() == 2:
-        R, T, B = folded[0].shape[:3]
-        times = times.movedim(dim, 0).reshape(size, 1, T, 1)
-        folded[8] = times.expand(size, R // size, T, B).reshape(R, T, B)
+    times, dim = tensors[TIMES], dims[TIMES]
+    if times is None or times.dim() - (dim is not None) > 1:
+        return folded
+    replicas = folded[0].shape[0] // size
+    folded[TIMES] = times if dim is None else times.movedim(dim, 0).repeat_interleave(replicas, 0)
     return folded

@@ -118,6 +118,7 @@ def reset_rows(j, n, t, h, record, log):
     for r in range(n):
         if bload(j.resets + t * j.B + iload(j.order + 8 * r)):
             copy_floats(log, h + r * j.lh, j.H)
+            zero_floats(log + 4 * j.H, j.lh // 4 - j.H)
             copy_floats(log + j.lh, record + r * j.lr, j.lr // 4)
             log += j.lh + j.lr
             zero_floats(h + r * j.lh, j.H)

@@ -221,10 +221,10 @@ def _pointwise_backward(spec: Spec) -> str:
     carried = range(len(spec.carried))
     above = "(" + "".join(f"vload(e + {i} * le), " for i in carried) + ")"
     return f"""@linked
-def pointwise_backward(j, rows, h, new, past, record, dz):
+def pointwise_backward(j, first, end, h, new, past, record, dz):
     units, lh, lr, ld, lz, lk = units_of(j.H), j.lh, j.lr, j.ld, j.lz, j.lk
     dh, ds, le = j.dh, j.ds, j.rows * j.ld
-    for r in range(rows):
+    for r in range(first, end):
         for q in range(units // LANES):
             at = record + r * lr + q * SAVED * VB
             old = past + r * lr + q * SAVED * VB

@@ -30,7 +30,7 @@ class Given:
     bias_hh: Tensor | None
     own: Tensor | None  # (R, vectors · H), of a cell with parameters of its own
     clocks: Tensor | None  # (R, 5, H): periods, shifts, open ratios, the leak, rates
-    times: Tensor | None  # (T,) or (R, T, B)
+    times: Tensor | None  # (T,), (R, T) or (R, T, B)
     lengths: Tensor | None
     resets: Tensor | None
 
@@ -102,7 +102,7 @@ def strides_of(plan: Plan) -> dict[str, int]:
         "bias_ih": gates, "bias_hh": gates, "state": state,
         "outputs": step, "last": state, "states": step * len(s.carried), "dx": 4 * plan.T * plan.B * plan.D,
         "own": 4 * s.own * s.units(plan.H), "clocks": 40 * s.units(plan.H),
-        "times": 8 * plan.T * plan.B if plan.row_times else 0,
+        "times": (0, 0, 8 * plan.T, 8 * plan.T * plan.B)[plan.time_axes],
     }  # fmt: skip
     same = ("outputs", "last", "states", "state", "weight_ih", "weight_hh", "bias_ih", "bias_hh")
     strides |= {f"d_{name}": strides[name] for name in same}

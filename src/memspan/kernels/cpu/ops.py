@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch._C import _are_functorch_transforms_active
-from torch.nn import Parameter
+from torch.autograd import forward_ad
 
 from memspan.kernels.cpu import call
 from memspan.kernels.cpu.call import GRADIENTS, SPARSE, TENSORS, cell_of, parameters, plan_of
@@ -16,6 +16,7 @@ from memspan.kernels.cpu.folding import AXES, fold, fold_call, unfold
 from memspan.kernels.cpu.layout import Above
 from memspan.kernels.cpu.plan import Plan
 from memspan.kernels.reference import unroll_reference
+from memspan.transforms import is_plain, is_watched, legacy_level
 
 COUNT = len(TENSORS)
 KEEP = COUNT + 3  # the place of ``keep`` among an operator's arguments
@@ -137,8 +138,13 @@ def _backward_twice(ctx: Any, above: list[Tensor | None]) -> tuple[Any, ...]:
         found = _reference_gradients(ctx.variant, whole[:3], whole[3:], *fixed)
         return tuple(g for g, want in zip(found, wants, strict=True) if want and g is not None)
 
-    pull = torch.func.vjp(gradients, *inputs)[1]
-    found = iter(pull(tuple(g for g, want in zip(above, wants, strict=True) if want)))
+    def pull(*above: Tensor) -> Sequence[Tensor]:
+        made: Sequence[Tensor] = torch.func.vjp(gradients, *inputs)[1](above)
+        return made
+
+    wanted = [g for g, want in zip(above, wants, strict=True) if want and g is not None]
+    level = legacy_level(*wanted)
+    found = iter(_through_vmap(pull, level, wanted) if level else pull(*wanted))
     grads: list[Any] = [next(found) if use else None for use in floats]
     return (*grads[:3], None, *grads[3:], *([None] * 6))
 
@@ -203,9 +209,9 @@ def _vmap_backward(info: Any, in_dims: Any, *args: Any) -> tuple[list[Tensor], l
 unroll_backward_op.register_vmap(_vmap_backward)
 
 
-def _plain(*tensors: Any) -> bool:
-    """Whether tensors hold numbers of their own, so that the operator's dispatch has nothing to add."""
-    return all(type(t) in (Tensor, Parameter) or t is None for t in tensors)
+def _is_direct(*tensors: Tensor | None) -> bool:
+    """Whether the numbers are at hand and nobody else must see what is done with them."""
+    return not is_watched() and is_plain(*tensors)
 
 
 class _Unroll(torch.autograd.Function):
@@ -217,7 +223,7 @@ class _Unroll(torch.autograd.Function):
 
     @staticmethod
     def forward(*args: Any) -> Any:
-        return _unroll(*args) if _plain(*args[:COUNT]) else unroll_op(*args)
+        return _unroll(*args) if _is_direct(*args[:COUNT]) else unroll_op(*args)
 
 
 class _Backward(torch.autograd.Function):
@@ -228,7 +234,8 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(*args: Any) -> Any:
-        return tuple(_gradients(*args) if _plain(*args[: 4 + COUNT]) else unroll_backward_op(*args))
+        direct = _is_direct(*args[: 4 + COUNT])
+        return tuple(_gradients(*args) if direct else unroll_backward_op(*args))
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
@@ -252,13 +259,11 @@ class _Direct(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, d_outputs: Tensor | None, d_states: Tensor | None, *parts: Tensor | None) -> Any:
-        if (
-            torch.is_grad_enabled()
-            or _are_functorch_transforms_active()
-            or not _plain(d_outputs, d_states, *parts)
-        ):
+        if torch.is_grad_enabled() or not _is_direct(d_outputs, d_states, *parts):
             return _backward(ctx, d_outputs, _stacked(parts), d_states)
         *given, saved = ctx.saved_tensors
+        if not is_plain(*given, saved):  # a hook for saved tensors may bring others than were saved
+            return _backward(ctx, d_outputs, _stacked(parts), d_states)
         variant, *_, chunk = ctx.options
         h, *rest = parts
         above = Above(d_outputs, h, _stacked(rest), d_states)
@@ -283,7 +288,7 @@ def call_unroll(*args: Any) -> tuple[Any, Any, tuple[Tensor, ...]]:
         outputs, carried states, each last state; None or an empty tensor for what was not wanted.
     """
     given = args[:COUNT]
-    if torch.compiler.is_compiling() or _are_functorch_transforms_active() or not _plain(*given):
+    if not _is_direct(*given):
         every, last, others, _ = _call_operator(*args)
     elif args[KEEP]:
         every, others, *parts = _Direct.apply(*args)
@@ -294,8 +299,13 @@ def call_unroll(*args: Any) -> tuple[Any, Any, tuple[Tensor, ...]]:
 
 
 def _call_operator(*args: Any) -> tuple[Any, Tensor, Any, Any]:
-    """Call the operator while compiling, or what stands for it under every other transform."""
-    return (unroll_op if torch.compiler.is_compiling() else _Unroll.apply)(*args)
+    """Call what stands for the operator under ``torch.func``, or the operator itself for everybody else."""
+    return (_Unroll.apply if _sees_functions() else unroll_op)(*args)
+
+
+def _sees_functions() -> bool:
+    """Whether ``torch.func`` is around, which sees an autograd function and no operator's autograd."""
+    return not torch.compiler.is_compiling() and _are_functorch_transforms_active()
 
 
 def call_backward(*args: Any) -> Sequence[Tensor]:
@@ -304,4 +314,24 @@ def call_backward(*args: Any) -> Sequence[Tensor]:
     Returns:
         A gradient for each of ``GRADIENTS``, an empty tensor for one that was not wanted.
     """
-    return (unroll_backward_op if torch.compiler.is_compiling() else _Backward.apply)(*args)
+    if torch.compiler.is_compiling():
+        return unroll_backward_op(*args)
+    tensors = args[: 4 + COUNT]
+    if forward_ad._current_level >= 0:  # tangents come with the gradients: the reference carries them on
+        *above, _ = args[:4]
+        variant, _, wants = args[4 + COUNT :]
+        found = _reference_gradients(variant, above, list(args[4 : 4 + len(GRADIENTS)]), *args[4 + len(GRADIENTS) : 4 + COUNT])
+        return [args[7].new_empty(0) if g is None or not want else g for g, want in zip(found, wants, strict=True)]
+    if level := legacy_level(*tensors):
+        return _through_vmap(call_backward, level, args)
+    return (_Backward.apply if _sees_functions() or is_plain(*tensors) else unroll_backward_op)(*args)
+
+
+def _through_vmap(function: Callable[..., Any], level: int, args: Sequence[Any]) -> list[Tensor]:
+    """Call a function under ``torch.vmap`` where torch's autograd maps by the older kind, of ``is_grads_batched``."""
+    physical = [torch._remove_batch_dim(t, level, 0, 0) if isinstance(t, Tensor) else t for t in args]
+    mapped = [isinstance(p, Tensor) and p.shape[:1] != (0,) for p in physical]  # the others gain an empty axis
+    given = [p if use else t for t, p, use in zip(args, physical, mapped, strict=True)]
+    dims = tuple(0 if use else None for use in mapped)
+    made = torch.vmap(lambda *inner: tuple(function(*inner)), in_dims=dims)(*given)
+    return [torch._add_batch_dim(t, 0, level) for t in made]

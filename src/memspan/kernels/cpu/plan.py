@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from memspan.kernels.cpu import cache
+from memspan.kernels.cpu import cache, pointers
 from memspan.kernels.cpu.spec import Spec, round_up
 
 TILE_ROWS = 64
@@ -24,7 +24,6 @@ INFERENCE_CHUNK = 8
 Kernel = Callable[[np.ndarray, int, int], None]  # jobs, the first unit and the one after the last
 
 
-@functools.lru_cache(maxsize=256)
 def tile_rows(B: int, least: int) -> int:
     """Return the batch rows of a work unit, a multiple of ``least`` where there are several.
 
@@ -49,8 +48,13 @@ class Plan:
     chunked: int  # steps between kept borders, 0: every state is kept
     resets: bool
     ragged: bool
-    row_times: bool = False  # a timestamp for every row and step, instead of one for all rows
+    time_axes: int = 1  # of the timestamps: (T,) for all, (R, T) a clock for each replica, (R, T, B) for each row
     least: int = LEAST_ROWS  # batch rows of a work unit at least
+
+    @property
+    def row_times(self) -> bool:
+        """Whether every row has timestamps of its own."""
+        return self.time_axes == 3
 
     @functools.cached_property
     def rows(self) -> int:
@@ -199,6 +203,11 @@ class Plan:
     def backward(self) -> ModuleType:
         """The module that walks backward with this cell."""
         return cache.load_backward(self.spec)
+
+    @functools.cached_property
+    def expected(self) -> dict[str, pointers.Expected]:
+        """Name → dtype and number of elements of every tensor of a call."""
+        return pointers.expected_of(self)
 
     @functools.cached_property
     def layouts(self) -> dict[tuple[Any, ...], Any]:

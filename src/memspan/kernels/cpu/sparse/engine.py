@@ -20,6 +20,8 @@ from memspan.kernels.cpu import cache, engine, memory, threads
 from memspan.kernels.cpu.jobs import records
 from memspan.kernels.cpu.layout import Above, Given, order_of, rows_of, strides_of
 from memspan.kernels.cpu.plan import KEEP_BYTES, Plan
+from memspan.kernels.cpu.pointers import kept as kept_for_backward
+from memspan.kernels.cpu.pointers import pointer
 from memspan.kernels.cpu.sparse.generate import kept, sparse_text
 from memspan.kernels.cpu.sparse.jobs import FIELDS, PLACE
 from memspan.kernels.cpu.spec import Spec, round_up
@@ -114,7 +116,8 @@ class _Table:
     def __init__(
         self, plan: Plan, tiles: int, tensors: dict[str, Tensor | None], lengths: Tensor | None = None
     ) -> None:
-        addresses = {name: engine.address(tensor) for name, tensor in tensors.items()}
+        expected = plan.expected
+        addresses = {name: pointer(name, tensor, expected[name]) for name, tensor in tensors.items()}
         present = tuple(name for name, address in addresses.items() if address)
         relative, owner = _layout(plan, tiles, present)
         self.order = plan.order if lengths is None else order_of(plan, lengths)
@@ -354,6 +357,8 @@ def run_backward(
     if not plan.R * plan.B:
         return {name: grad.zero_() for name, grad in grads.items()}
     below = {"dx" if name == "x" else f"d_{name}": grad for name, grad in grads.items()}
+    saved = kept_for_backward(saved, (plan.R, plan.tiles, saved.shape[-1]))
     found = Schedule.kept(plan, saved)
+    kept_for_backward(saved, (plan.R, plan.tiles, _sizes(plan).saved(plan, found.count)))
     _run(plan, engine.padded(plan, given), found, {**above._asdict(), **below}, saved, backward=True)
     return grads

@@ -1,0 +1,93 @@
+"""The one place where a tensor becomes a data pointer.
+
+A kernel sees addresses only: whatever does not have the dtype, the size and the layout that the plan says would
+be read or written past its end, or hold other numbers than it seems to. So nothing else in this package takes
+the address of a tensor that came from outside.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from memspan.errors import KernelRefusal
+
+if TYPE_CHECKING:
+    from memspan.kernels.cpu.plan import Plan
+
+Expected = tuple[torch.dtype, int]  # and the number of elements
+
+
+def expected_of(plan: Plan) -> dict[str, Expected]:
+    """Return name → dtype and number of elements of every tensor of a call."""
+    s, R, T, B, H = plan.spec, plan.R, plan.T, plan.B, plan.H
+    rows, steps, units = R * B, R * T * B, s.units(H)
+    gates, carried = R * len(set(s.gate)) * H, len(s.carried)
+    x = (torch.int64, steps) if plan.V else (torch.float32, steps * plan.D)
+    floats = {
+        "weight_ih": gates * (plan.V or plan.D), "weight_hh": gates * H, "bias_ih": gates, "bias_hh": gates,
+        "state": (1 + carried) * rows * H, "last": (1 + carried) * rows * H,
+        "outputs": steps * H, "states": carried * steps * H,
+    }  # fmt: skip
+    floats |= {f"d_{name}": size for name, size in floats.items()}
+    floats |= {"d_last": rows * H, "d_carried": carried * rows * H, "dx": steps * plan.D}
+    floats |= {"own": R * s.own * units, "d_own": R * s.own * H, "saved": R * plan.tiles * plan.saved_size}
+    doubles = {"clocks": 5 * R * units, "d_clocks": 3 * R * H, "times": (0, T, R * T, steps)[plan.time_axes]}
+    expected = {name: (torch.float32, size) for name, size in floats.items()}
+    expected |= {name: (torch.float64, size) for name, size in doubles.items()}
+    return expected | {"x": x, "resets": (torch.bool, steps)}
+
+
+def pointer(name: str, tensor: Tensor | None, expected: Expected) -> int:
+    """Return the data pointer of a contiguous tensor, 0 for none.
+
+    Raises:
+        KernelRefusal: the tensor is not what the plan says.
+    """
+    if tensor is None:
+        return 0
+    dtype, size = expected
+    if tensor.dtype is not dtype or tensor.numel() != size or not tensor.is_contiguous():
+        raise KernelRefusal(_mismatch(name, tensor, expected))
+    address = tensor.data_ptr()
+    if not address and size:
+        raise KernelRefusal(f"{name} has no memory of its own; materialise it, for instance by .clone()")
+    return address
+
+
+def pointer_of_views(name: str, tensor: Tensor | None, expected: Expected, row: int) -> int:
+    """Return the data pointer of a tensor whose replicas are contiguous and lie ``row`` bytes apart."""
+    if tensor is None:
+        return 0
+    dtype, size = expected
+    apart = len(tensor) > 1 and tensor.stride(0) * tensor.element_size() != row
+    if tensor.dtype is not dtype or tensor.numel() != size or apart or not tensor[0].is_contiguous():
+        raise KernelRefusal(_mismatch(name, tensor, expected))
+    return tensor.data_ptr()
+
+
+def kept(saved: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Return what a call kept for backward, contiguous; saved-tensor hooks and transforms may bring other strides.
+
+    Raises:
+        KernelRefusal: it was not kept, or it was changed.
+    """
+    if not saved.numel() and math.prod(shape):
+        raise KernelRefusal(
+            "backward needs what forward was not asked to keep: none of the tensors that were given wanted a gradient"
+        )
+    if saved.dtype != torch.float32 or saved.shape != shape:
+        raise KernelRefusal(_mismatch("saved", saved, (torch.float32, math.prod(shape))))
+    return saved.contiguous()
+
+
+def _mismatch(name: str, tensor: Tensor, expected: Expected) -> str:
+    dtype, size = expected
+    layout = "" if tensor.is_contiguous() else ", not contiguous"
+    return (
+        f"{name} has dtype {tensor.dtype} and shape {tuple(tensor.shape)}{layout}; the kernel expects {dtype} and "
+        f"{size} contiguous numbers. Was it changed between forward and backward, for instance by a saved-tensor hook?"
+    )
