@@ -100,6 +100,12 @@ class Side:
         options: dict[str, Any] = {name: values[name] for name in MARKS if name in values}
         return (values["x"], hx), options | {"return_states": self.e.states}
 
+    def through_loaded(self, values: Values) -> tuple[Tensor, ...]:
+        """Return what ``call`` does, with the layer's own parameters; see ``loaded``."""
+        assert self.module is not None
+        given, options = self.arguments(values)
+        return flattened(*self.module(*given, **options))
+
     def loaded(self) -> memspan.Recurrent:
         """Return the layer with the example's values in its own parameters."""
         assert self.module is not None
@@ -153,6 +159,15 @@ class Case:
         self.mine.differentiable = self.true.differentiable = any(r.requires_grad for r in results)
         drawn = [torch.from_numpy(np.asarray(g.standard_normal(tuple(s)), np.float32)) for s in shapes]
         self.mine.weights, self.true.weights = drawn, [weight.double() for weight in drawn]
+
+    def only_inputs_move(self) -> None:
+        """Let a layer keep its parameters: only inputs and states count as live then."""
+        if self.mine.module is None:
+            return
+        self.live = [name for name in self.live if name not in self.params]
+        for side in (self.mine, self.true):
+            side.live = self.live
+            side.loaded()
 
     def draw(self, purpose: str = "transform") -> np.random.Generator:
         """Return the random numbers that belong to the example's transform."""

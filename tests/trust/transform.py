@@ -26,6 +26,7 @@ class Transform:
     order: int  # of the derivatives: errors grow with it
     refusals: dict[str, str]  # kernel → a part of the sentence with which it may refuse
     fits: Callable[[str], bool]  # cells by name
+    without: tuple[str, ...]  # layouts that torch itself does not serve there
 
 
 TRANSFORMS: dict[str, Transform] = {}
@@ -38,11 +39,12 @@ def transform(
     order: int = 1,
     refusals: dict[str, str] | None = None,
     fits: Callable[[str], bool] = lambda cell: True,
+    without: tuple[str, ...] = (),
 ) -> Callable[[Callable[[Case], Proof | None]], Callable[[Case], Proof | None]]:
     """Register a function that returns the proof for a case, None where the case has nothing to try."""
 
     def register(prove: Callable[[Case], Proof | None]) -> Callable[[Case], Proof | None]:
-        TRANSFORMS[name] = Transform(name, prove, weight, order, refusals or {}, fits)
+        TRANSFORMS[name] = Transform(name, prove, weight, order, refusals or {}, fits, without)
         return prove
 
     return register
@@ -61,6 +63,16 @@ def value_and_gradients(side: Side) -> Results:
     values = side.values()
     results = side.call(values)
     return [*detached(results), *gradients(side.loss(results), values, side.live)]
+
+
+def plain_layer(side: Side) -> Results:
+    """Return the same of the layer's own parameters, where there is a layer: no stateless call."""
+    if side.module is None:
+        return value_and_gradients(side)
+    values = side.values()
+    results = side.through_loaded(values)
+    everything = values | dict(side.module.named_parameters())
+    return [*detached(results), *gradients(side.loss(results), everything, side.live)]
 
 
 def detached(results: tuple[Tensor, ...] | Results) -> Results:
