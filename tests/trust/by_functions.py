@@ -317,9 +317,12 @@ def _along(case: Case, derivative: Any, order: int) -> Proof:
 
     def meaning(side: Side) -> Results:
         u = torch.zeros(3, dtype=side.dtype, requires_grad=True)
-        (first,) = torch.autograd.grad(function_of(side)(u), u, create_graph=order == 2, allow_unused=True)
-        if first is None or order == 1:
-            return [torch.zeros_like(u) if first is None else first]
+        total = function_of(side)(u)
+        if not total.requires_grad:
+            return [torch.zeros(order * (3,), dtype=side.dtype)]
+        (first,) = torch.autograd.grad(total, u, create_graph=order == 2)
+        if order == 1 or not first.requires_grad:
+            return [first if order == 1 else torch.zeros(3, 3, dtype=side.dtype)]
         rows = [torch.autograd.grad(part, u, retain_graph=True, allow_unused=True)[0] for part in first]
         return [torch.stack([torch.zeros_like(u) if row is None else row for row in rows])]
 
