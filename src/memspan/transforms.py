@@ -79,19 +79,38 @@ def wants_gradient(*tensors: Tensor | None) -> bool:
 
     A mapped tensor says ``requires_grad`` of its own level only: the leaf below it may belong to an autograd that
     runs outside the transform. Inside ``grad`` or ``vjp`` the gradient mode of the innermost level says nothing of
-    the others, so there it is not asked: keeping too much is right, keeping too little is not.
+    the others, so there it is not asked: keeping too much is right, keeping too little is not. The same holds for a
+    program that is written down now and differentiated later.
     """
+    if not torch.compiler.is_compiling() and _is_recording():
+        return True
     if torch.compiler.is_compiling() or not _are_functorch_transforms_active():
         return torch.is_grad_enabled() and any(t.requires_grad for t in tensors if t is not None)
-    if not torch.is_grad_enabled() and not _is_differentiating():
+    if not torch.is_grad_enabled() and not is_differentiating():
         return False
     return any(_requires_grad_below(t) for t in tensors if t is not None)
 
 
-def _is_differentiating() -> bool:
-    return any(
-        level.key() != TransformType.Vmap for level in retrieve_all_functorch_interpreters()
-    )
+def _is_recording() -> bool:
+    proxies = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY)
+    return proxies is not None or torch._C._get_tracing_state() is not None
+
+
+def is_functionalizing() -> bool:
+    """Return whether ``torch.func.functionalize`` is under way, which knows no autograd function."""
+    return not torch.compiler.is_compiling() and TransformType.Functionalize in _kinds()
+
+
+def _kinds() -> set[TransformType]:
+    if not _are_functorch_transforms_active():
+        return set()
+    return {level.key() for level in retrieve_all_functorch_interpreters()}
+
+
+@torch.compiler.assume_constant_result
+def is_differentiating() -> bool:
+    """Return whether a derivative of ``torch.func`` is under way; ``torch.compile`` asks once while it traces."""
+    return bool(_kinds() - {TransformType.Vmap})
 
 
 def _requires_grad_below(tensor: Tensor) -> bool:

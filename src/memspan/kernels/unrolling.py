@@ -15,7 +15,7 @@ from memspan.cells.cell import Cell, Parameters, State
 from memspan.cells.time_gate.equations import TimeGate
 from memspan.errors import ArgumentError, KernelRefusal, ShapeError
 from memspan.kernels.reference import check_values, unroll_reference
-from memspan.transforms import is_readable, is_watched, wants_gradient
+from memspan.transforms import is_differentiating, is_functionalizing, is_readable, is_watched, wants_gradient
 
 KERNELS = ("auto", "reference", "cpu", "sparse")
 COMPILED = ("cpu", "sparse")
@@ -163,6 +163,10 @@ def _refusal(
         return "derivatives by the times go through the reference only"
     if forward_ad._current_level >= 0:
         return "forward-mode derivatives go through the reference only"
+    if is_functionalizing():
+        return "torch.func.functionalize goes through the reference only"
+    if torch.compiler.is_compiling() and is_differentiating():
+        return "inside torch.compile the derivatives of torch.func go through the reference only"
     return None
 
 

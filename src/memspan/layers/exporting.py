@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch._higher_order_ops.scan import scan
 
 from memspan.cells.cell import Cell, Parameters, State
 from memspan.errors import KernelRefusal
@@ -47,8 +48,7 @@ def unroll_by_scan(
 
     body = _Body(cell, tuple(p), tuple(given), return_gates)
     begin = [s.clone(memory_format=torch.contiguous_format) for s in state]  # scan compares strides
-    flat = torch.ops.higher_order.scan(body, begin, list(given.values()), tuple(p.values()))
-    last, rest = tuple(flat[: len(state)]), flat[len(state) :]
+    last, rest = _scan(body, begin, list(given.values()), tuple(p.values()))
     made = dict(zip(body.told, rest, strict=True))
     if single:
         last, made = tuple(s[None] for s in last), {name: value[:, None] for name, value in made.items()}
@@ -56,6 +56,23 @@ def unroll_by_scan(
     states = {n: made[f"state {n}"] for n in cell.states} if return_states else None
     gates = {n: made[f"gate {n}"] for n in cell.gates} if return_gates else None
     return Unrolled(made[f"state {cell.states[0]}"], last, states, gates, "reference", "exporting")
+
+
+def _scan(
+    body: _Body, begin: list[Tensor], steps: list[Tensor], weights: tuple[Tensor, ...]
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Return the last state and what every step made."""
+    if torch.compiler.is_dynamo_compiling():  # of ``strict=True``, which takes the public function alone
+
+        def combine(state: list[Tensor], now: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+            made = body(*state, *now, *weights)
+            return list(made[: len(begin)]), list(made[len(begin) :])
+
+        last, rest = scan(combine, begin, steps)
+    else:
+        flat = torch.ops.higher_order.scan(body, begin, steps, weights)
+        last, rest = flat[: len(begin)], flat[len(begin) :]
+    return tuple(last), tuple(rest)
 
 
 class _Body:
