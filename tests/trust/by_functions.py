@@ -16,6 +16,7 @@ from trust.layouts import arranged
 from trust.transform import Proof, Results, detached, gradients, transform
 
 FORWARD = "forward-mode derivatives go through the reference only"
+ALTERED = "torch.func.functionalize goes through the reference only"
 MEMBERS = 3
 
 
@@ -329,7 +330,7 @@ def _along(case: Case, derivative: Any, order: int) -> Proof:
     return run, meaning
 
 
-@transform("functionalize", weight=0.5)
+@transform("functionalize", weight=0.5, refusals={"cpu": ALTERED, "sparse": ALTERED})
 def _(case: Case) -> Proof:
     def run(side: Side) -> Results:
         values = {n: v.detach() for n, v in side.values().items()}

@@ -22,6 +22,7 @@ from tolerances import TOLERANCES
 from trust import by_autograd, by_functions, by_graphs, by_processes  # noqa: F401  (they register themselves)
 from trust.cases import Case
 from trust.examples import Example, example
+from trust.guard import guarded
 from trust.transform import TRANSFORMS, Transform
 
 RIGHT = ("right", "refused", "nothing")
@@ -69,11 +70,12 @@ def allowed(t: Transform) -> float:
 
 @contextlib.contextmanager
 def _settings(e: Example) -> Iterator[None]:
-    """Poison the kernels' buffers; share even little work where an example wants it."""
+    """Poison and guard the kernels' buffers; share even little work where an example wants it."""
     before = engine.poison, engine.SHARED_WORK
     engine.poison, engine.SHARED_WORK = True, 0.0 if e.threads else before[1]
     try:
-        yield
+        with guarded(e.guard):
+            yield
     finally:
         engine.poison, engine.SHARED_WORK = before
 
