@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import collections
 
-from trust.examples import example
-from trust.judge import RIGHT, judge
+from trust.judge import RIGHT, example_of, judge
 from trust.pool import Result, run_all
-from trust.strata import short_set, stratum
+from trust.strata import every_combination, short_set, stratum
 from trust.transform import TRANSFORMS
 
 
@@ -17,19 +16,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m trust", description=__doc__)
     parser.add_argument("--example", type=int, help="run one, in this process")
     parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--count", type=int, default=len(short_set()))
+    parser.add_argument("--count", type=int, default=len(every_combination()))
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--transform", default="", help="only transforms whose name holds this")
+    parser.add_argument("--short", action="store_true", help="the set that scripts/test runs")
     parser.add_argument("--step", type=int, default=1)
     options = parser.parse_args()
     if options.example is not None:
-        print(example(options.example, stratum(options.example)))
+        print(example_of(options.example, stratum(options.example)))
         print(judge(options.example, stratum(options.example)))
         return
-    numbers = [
-        n for n in range(options.first, options.first + options.count, options.step)
-        if options.transform in stratum(n)[0]
-    ]  # fmt: skip
+    chosen = range(options.first, options.first + options.count, options.step)
+    numbers = [n for n in (short_set() if options.short else chosen) if options.transform in stratum(n)[0]]
     results = run_all(numbers, options.processes, report)
     summary(results)
 
@@ -37,7 +35,7 @@ def main() -> None:
 def report(result: Result) -> None:
     """Print a finding as soon as it is there."""
     if result.kind not in RIGHT:
-        print(f"{result.kind.upper()} {example(result.number, stratum(result.number))}\n    {result.text}", flush=True)
+        print(f"{result.kind.upper()} {example_of(result.number, stratum(result.number))}\n    {result.text}", flush=True)
 
 
 def summary(results: list[Result]) -> None:

@@ -16,6 +16,7 @@ from trust.by_autograd import rows_of_jacobian, some
 from trust.cases import Case, Side, Values, flattened
 from trust.transform import Proof, Results, detached, gradients, transform, value_and_gradients
 
+DERIVED = "inside torch.compile the derivatives of torch.func go through the reference only"
 SIZES = "torch.compile wants sizes beforehand"
 META = "the tensors are on meta, the kernel runs on the CPU"
 SPECIAL = ("zero", "subclass")
@@ -36,7 +37,7 @@ def through(side: Side, call: Callable[[Values], Any], values: Values) -> Result
     return [*detached(results), *gradients(side.loss(results), values, side.live)]
 
 
-@transform("compile", weight=0.1, refusals={"sparse": SIZES})
+@transform("compile", weight=0.1, without=SPECIAL, refusals={"sparse": SIZES})
 def _(case: Case) -> Proof:
     dynamic = [None, False, True][int(case.draw().integers(3))]
 
@@ -46,7 +47,7 @@ def _(case: Case) -> Proof:
     return run, value_and_gradients
 
 
-@transform("compile, several batch sizes", weight=0.1, refusals={"sparse": SIZES})
+@transform("compile, several batch sizes", weight=0.1, without=SPECIAL, refusals={"sparse": SIZES})
 def _(case: Case) -> Proof:
     g = case.draw()
     sizes = [int(b) for b in g.permutation([1, 2, 3, 5])[:2]]
@@ -62,7 +63,7 @@ def _(case: Case) -> Proof:
     return run, meaning
 
 
-@transform("compile of a layer", weight=0.1, refusals={"sparse": SIZES})
+@transform("compile of a layer", weight=0.1, without=SPECIAL, refusals={"sparse": SIZES})
 def _(case: Case) -> Proof | None:
     if case.mine.module is None:
         return None
@@ -77,7 +78,9 @@ def _(case: Case) -> Proof | None:
     return run, value_and_gradients
 
 
-@transform("compile of vmap of grad", weight=0.07, refusals={"sparse": SIZES})
+@transform(
+    "compile of vmap of grad", weight=0.07, without=SPECIAL, refusals={"cpu": DERIVED, "sparse": f"{DERIVED}|{SIZES}"},
+)  # fmt: skip
 def _(case: Case) -> Proof:
     """Weights of two members, as in an ensemble."""
     names = [n for n in case.live if n in case.params] or case.live[:1]
@@ -106,7 +109,9 @@ def _(case: Case) -> Proof:
     return run, meaning
 
 
-@transform("compile of jacrev", weight=0.07, refusals={"sparse": SIZES})
+@transform(
+    "compile of jacrev", weight=0.07, without=SPECIAL, refusals={"cpu": DERIVED, "sparse": f"{DERIVED}|{SIZES}"},
+)  # fmt: skip
 def _(case: Case) -> Proof:
     def run(side: Side) -> Results:
         values = {n: v.detach() for n, v in side.values().items()}
@@ -143,7 +148,7 @@ def _(case: Case) -> Proof:
     return _traced(case, lambda side, values: make_fx(lambda v: side.call(v), tracing_mode=mode)(values))
 
 
-@transform("make_fx of gradients", weight=0.2, without=SPECIAL, refusals={"sparse": SIZES})
+@transform("make_fx of gradients", weight=0.1, without=SPECIAL, refusals={"sparse": SIZES})
 def _(case: Case) -> Proof:
     def differentiated(side: Side, values: Values) -> Results:
         live = {n: values[n].detach().requires_grad_() for n in side.live}
@@ -158,7 +163,7 @@ def _(case: Case) -> Proof:
     return run, lambda side: differentiated(side, moved(side.values(), side.live))
 
 
-@transform("jit.trace", weight=0.3, without=SPECIAL, refusals={"sparse": SIZES})
+@transform("jit.trace", weight=0.2, without=SPECIAL, refusals={"sparse": SIZES})
 def _(case: Case) -> Proof:
     case.only_inputs_move()  # a traced module keeps its parameters
 
@@ -197,7 +202,7 @@ def _(case: Case) -> Proof:
     return _traced(case, trace)
 
 
-@transform("compiled autograd", weight=0.1, refusals={"sparse": SIZES})
+@transform("compiled autograd", weight=0.1, without=SPECIAL, refusals={"sparse": SIZES})
 def _(case: Case) -> Proof:
     def run(side: Side) -> Results:
         values = side.values()

@@ -56,7 +56,7 @@ def _(case: Case) -> Proof:
     return run, meaning
 
 
-@transform("fork", weight=0.5)
+@transform("fork", weight=0.2)
 def _(case: Case) -> Proof:
     def run(side: Side) -> Results:
         here = value_and_gradients(side)
@@ -98,10 +98,10 @@ def _forked(work: Any) -> Results:
 
 def _in_spawned(number: int, pipe: Any) -> None:
     """Run an example's plain call in a process of its own."""
-    from trust.examples import example
+    from trust.judge import example_of
     from trust.strata import stratum
 
-    results = value_and_gradients(Case(example(number, stratum(number))).mine)
+    results = value_and_gradients(Case(example_of(number, stratum(number))).mine)
     pipe.send([result.contiguous().numpy() for result in results])
 
 

@@ -76,8 +76,12 @@ def draws(number: int, purpose: str) -> np.random.Generator:
     return stream(SEED, f"trust {purpose}", number)
 
 
-def example(number: int, stratum: tuple[str, str, str]) -> Example:
-    """Return the example of a number within a stratum (transform, cell, kernel)."""
+def example(number: int, stratum: tuple[str, str, str], small: bool = False) -> Example:
+    """Return the example of a number within a stratum (transform, cell, kernel).
+
+    Args:
+        small: few steps and layers, for what compiles every step of the reference.
+    """
     transform, cell, kernel = stratum
     g = draws(number, "example")
 
@@ -92,6 +96,8 @@ def example(number: int, stratum: tuple[str, str, str]) -> Example:
     for name, value in LARGE.items():
         if chance(0.03):
             sizes[name] = value
+    if small:
+        sizes = {name: min(size, 9) for name, size in sizes.items()} | {"T": sizes["T"] % 4}
     layer, gated = chance(0.5), " " in cell
     sparse = cell.startswith("open") and kernel == "sparse"
     resets = chance(0.3)
@@ -103,9 +109,9 @@ def example(number: int, stratum: tuple[str, str, str]) -> Example:
     both = layer and chance(0.3)
     return Example(
         number=number, transform=transform, cell=cell, kernel=kernel, face="layer" if layer else "unroll",
-        R=int(g.integers(1, 4)) if chance(0.5) else 1, **sizes,
+        R=int(g.integers(1, 3 if small else 4)) if chance(0.5) else 1, **sizes,
         biases=one(0, 2) if layer else one(0, 1, 2),
-        layers=one(1, 1, 2, 3) if layer else 1,
+        layers=one(1, 1, 2, 2 if small else 3) if layer else 1,
         bidirectional=both, replicas=layer and chance(0.3),
         batch_first=layer and chance(0.3), batched=batched,
         training=chance(0.5), every=layer or chance(0.7), states=chance(0.3),

@@ -37,11 +37,16 @@ class Outcome(NamedTuple):
     error: float = 0.0
 
 
+def example_of(number: int, stratum: tuple[str, str, str]) -> Example:
+    """Return the example of a number, small where its transform compiles and only in layouts it serves."""
+    t = TRANSFORMS[stratum[0]]
+    e = example(number, stratum, small=t.dear)
+    return dataclasses.replace(e, layouts=tuple(kind for kind in e.layouts if kind not in t.without))
+
+
 def judge(number: int, stratum: tuple[str, str, str]) -> Outcome:
     """Run an example: ``right``, ``refused``, ``nothing``, ``wrong`` or ``raised``."""
-    t = TRANSFORMS[stratum[0]]
-    e = example(number, stratum)
-    e = dataclasses.replace(e, layouts=tuple(kind for kind in e.layouts if kind not in t.without))
+    t, e = TRANSFORMS[stratum[0]], example_of(number, stratum)
     random.seed(number)
     np.random.seed(number)
     torch.manual_seed(number)

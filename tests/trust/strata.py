@@ -1,7 +1,6 @@
 """Which transform, cell and kernel an example's number stands for.
 
-The first numbers go through every combination once and are the short set; all further ones are drawn, cheap
-transforms more often.
+The first numbers go through every combination once; all further ones are drawn, cheap transforms more often.
 """
 
 from __future__ import annotations
@@ -12,9 +11,10 @@ from trust import judge  # noqa: F401  (registers the transforms)
 from trust.examples import CELLS, draws, kernels_of
 from trust.transform import TRANSFORMS, Transform
 
-DEAR = 0.2
-"""Weight below which a transform compiles, traces or starts processes, and costs a second or more."""
 Stratum = tuple[str, str, str]
+COUNT = 20_000
+"""Examples of the slow set."""
+KERNELS = ("cpu", "sparse", "reference", "auto")
 
 
 def combinations(t: Transform) -> list[Stratum]:
@@ -22,25 +22,48 @@ def combinations(t: Transform) -> list[Stratum]:
     return [(t.name, cell, kernel) for cell in CELLS if t.fits(cell) for kernel in kernels_of(cell)]
 
 
+def _of_kernels(t: Transform, turn: int) -> list[Stratum]:
+    """Return one stratum a kernel; cells take turns."""
+    found = []
+    for place, kernel in enumerate(KERNELS):
+        fitting = [stratum for stratum in combinations(t) if stratum[2] == kernel]
+        found += [fitting[(turn + 3 * place) % len(fitting)]] if fitting else []
+    return found
+
+
 @functools.cache
-def short_set() -> tuple[Stratum, ...]:
-    """Return the strata of the first numbers; a dear transform meets each kernel once, cells in turn."""
+def every_combination() -> tuple[Stratum, ...]:
+    """Return the strata of the first numbers; a dear transform meets each kernel once."""
     strata: list[Stratum] = []
     for turn, t in enumerate(TRANSFORMS.values()):
-        every = combinations(t)
-        if t.weight >= DEAR:
-            strata += every
-            continue
-        for place, kernel in enumerate(("cpu", "sparse", "reference", "auto")):
-            fitting = [stratum for stratum in every if stratum[2] == kernel]
-            if fitting:
-                strata.append(fitting[(turn + 3 * place) % len(fitting)])
+        strata += _of_kernels(t, turn) if t.dear else combinations(t)
     return tuple(strata)
+
+
+@functools.cache
+def short_set() -> tuple[int, ...]:
+    """Return the numbers of the short set: each transform with every fused cell, in turn with the others.
+
+    A dear transform comes once with the dense kernel and once with another.
+    """
+    numbers: list[int] = []
+    turns = {name: turn for turn, name in enumerate(TRANSFORMS)}
+    for number, (name, cell, kernel) in enumerate(every_combination()):
+        turn, place = turns[name], CELLS.index(cell)
+        if TRANSFORMS[name].dear:
+            wanted = kernel in ("cpu", KERNELS[1 + turn % 3])
+        elif kernel == "reference":
+            wanted = (turn + place) % 5 == 0
+        else:
+            wanted = kernel != "auto" or (cell.startswith("open") and (turn + place) % 4 == 0)
+        if wanted:
+            numbers.append(number)
+    return tuple(numbers)
 
 
 def stratum(number: int) -> Stratum:
     """Return the stratum of an example's number."""
-    first = short_set()
+    first = every_combination()
     if number < len(first):
         return first[number]
     g = draws(number, "stratum")

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from trust.cases import Case, Side, Values
 
+DEAR = 0.2
+"""Largest weight of a transform that costs a second or more."""
 Results = list[Tensor]
 Run = Callable[[Side], Results]
 Proof = tuple[Run, Run]
@@ -27,6 +29,11 @@ class Transform:
     refusals: dict[str, str]  # kernel → a part of the sentence with which it may refuse
     fits: Callable[[str], bool]  # cells by name
     without: tuple[str, ...]  # layouts that torch itself does not serve there
+
+    @property
+    def dear(self) -> bool:
+        """Whether it compiles, traces or starts processes, and costs a second or more."""
+        return self.weight <= DEAR
 
 
 TRANSFORMS: dict[str, Transform] = {}
