@@ -20,6 +20,7 @@ from memspan.kernels.cpu import cache, engine, jobs, memory, threads
 from memspan.kernels.cpu.generate import dispatch, gradient_rows, gradient_vectors, instances, template
 from memspan.kernels.cpu.learning_jobs import CALLED, READ_OUT, UPDATE
 from memspan.kernels.cpu.plan import LEAST_ROWS, tile_rows
+from memspan.kernels.cpu.pointers import pointer
 from memspan.kernels.cpu.spec import LAYOUT, round_up
 
 RULES = ("rmsprop", "adam", "sgd")
@@ -164,11 +165,17 @@ class ReadOut:
 
         The tiles are those of a walk through time over the same batch.
         """
-        _, S, B, H = features.shape
+        R, S, B, H = features.shape
         if self.shape != (S, B, wanted):
             self._lay_out(S, B, wanted)
         sizes = 4 * H, 4 * H, 8 * self.answers
-        at = features.data_ptr(), d_features.data_ptr(), targets.data_ptr()
+        floats = torch.float32, R * S * B * H
+        kind = torch.int64 if self.classes else torch.float64
+        at = (
+            pointer("features", features, floats),
+            pointer("d_features", d_features, floats),
+            pointer("targets", targets, (kind, R * S * B * self.answers)),
+        )
         self.table.numbers[:, : len(CALLED)] = np.multiply.outer(self.first_rows, sizes) + at
         jobs = self.table.jobs
         return (

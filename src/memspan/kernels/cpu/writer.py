@@ -14,6 +14,7 @@ from memspan.kernels.cpu import cache, engine, threads
 from memspan.kernels.cpu.generate import dispatch, template
 from memspan.kernels.cpu.jobs import FIELDS, PLACE, records
 from memspan.kernels.cpu.plan import Plan
+from memspan.kernels.cpu.pointers import pointer
 from memspan.kernels.cpu.rows import PANEL, Choosing, Rows, Written
 from memspan.kernels.cpu.spec import LAYOUT, Spec
 
@@ -101,9 +102,8 @@ class Writer(Rows):
         """Pack the weights and put the states in their place."""
         table, keep = self._jobs([(0, self.room)])
         for k, (layer, state) in enumerate(zip(layers, states, strict=True)):
-            for name, weight in layer.items():
-                table[k, PLACE[name]] = weight.data_ptr()
-            table[k, PLACE["state"]] = state.data_ptr()
+            for name, tensor in {**layer, "state": state}.items():
+                table[k, PLACE[name]] = pointer(name, tensor, self.plans[k].expected[name])
         self.module.prepare(records(table), len(self.plans))
         del keep
 
