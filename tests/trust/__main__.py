@@ -35,7 +35,10 @@ def main() -> None:
 def report(result: Result) -> None:
     """Print a finding as soon as it is there."""
     if result.kind not in RIGHT:
-        print(f"{result.kind.upper()} {example_of(result.number, stratum(result.number))}\n    {result.text}", flush=True)
+        print(
+            f"{result.kind.upper()} {example_of(result.number, stratum(result.number))}\n    {result.text}",
+            flush=True,
+        )
 
 
 def summary(results: list[Result]) -> None:
@@ -52,7 +55,8 @@ def summary(results: list[Result]) -> None:
             worst[name] = max(worst.get(name, 0.0), result.error)
     for name, seconds in spent.most_common():
         mean = 1000 * seconds / count[name]
-        print(f"{name}: {count[name]} examples, {seconds:.1f} s, {mean:.0f} ms each, error {worst.get(name, 0):.1g}")
+        error = worst.get(name, 0)
+        print(f"{name}: {count[name]} examples, {seconds:.1f} s, {mean:.0f} ms each, error {error:.1g}")
     missing = [name for name in TRANSFORMS if name not in count]
     print(f"{sum(spent.values()):.0f} s in all; not met: {', '.join(missing) or 'none'}")
 

@@ -82,7 +82,9 @@ def _(case: Case) -> Proof:
         if kind == 2:
             return torch.complex(torch.zeros_like(weight), -weight).conj().imag
         if kind == 3:
-            return weight.flip(0).repeat(*[1] * (weight.dim() - 1), 2)[..., ::2].contiguous().mT.contiguous().mT
+            return (
+                weight.flip(0).repeat(*[1] * (weight.dim() - 1), 2)[..., ::2].contiguous().mT.contiguous().mT
+            )
         return weight
 
     def run(side: Side) -> Results:
@@ -96,7 +98,9 @@ def _(case: Case) -> Proof:
             [results[k] for k in keep], [values[n] for n in side.live], [given[k] for k in keep],
             allow_unused=True,
         )  # fmt: skip
-        return [torch.zeros_like(values[n]) if g is None else g for n, g in zip(side.live, grads, strict=True)]
+        return [
+            torch.zeros_like(values[n]) if g is None else g for n, g in zip(side.live, grads, strict=True)
+        ]
 
     return run, run
 
@@ -143,13 +147,18 @@ def _(case: Case) -> Proof:
     return run, value_and_gradients
 
 
+def lazily(t: Tensor) -> Tensor:
+    """Return equal numbers as a view that is negated when it is read."""
+    return torch.complex(t * 0, -t).conj().imag
+
+
 PACKS: dict[str, tuple[Any, Any]] = {
     "other strides": (lambda t: t.transpose(0, -1).contiguous() if t.dim() else t,
                       lambda t: t.transpose(0, -1) if t.dim() else t),
     "clone": (torch.clone, lambda t: t),
     "numpy": (lambda t: t.detach().resolve_neg().numpy().copy(), torch.from_numpy),
     "float64": (lambda t: (t.double(), t.dtype), lambda pair: pair[0].to(pair[1])),
-    "negative": (lambda t: t, lambda t: torch.complex(t * 0, -t).conj().imag if t.dtype == torch.float32 else t),
+    "negative": (lambda t: t, lambda t: lazily(t) if t.dtype == torch.float32 else t),
     "strided": (lambda t: t, lambda t: torch.stack([t, t], -1)[..., 1]),
 }  # fmt: skip
 

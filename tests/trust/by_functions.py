@@ -233,17 +233,13 @@ def _(case: Case) -> Proof:
             return vmap(lambda q: side.call({**values, **p, **q}), in_dims=inner.dimensions())(by_inner)
 
         results = vmap(one, in_dims=outer.dimensions())(by_outer)
-        each = [
-            tuple(part[k, j] for part in results) for k in range(outer.count) for j in range(inner.count)
-        ]
+        each = [tuple(part[k, j] for part in results) for k in range(outer.count) for j in range(inner.count)]
         return [*detached(results), *_ordered(side, values, by_outer | by_inner, each)]
 
     def meaning(side: Side) -> Results:
         values, by_outer, by_inner = both(side)
         each = [
-            side.call({**values, **p, **q})
-            for p in outer.members(by_outer)
-            for q in inner.members(by_inner)
+            side.call({**values, **p, **q}) for p in outer.members(by_outer) for q in inner.members(by_inner)
         ]
         shape = outer.count, inner.count
         stacked = [torch.stack(parts).unflatten(0, shape) for parts in zip(*each, strict=True)]

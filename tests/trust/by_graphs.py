@@ -19,6 +19,7 @@ from trust.transform import Proof, Results, detached, gradients, transform, valu
 DERIVED = "inside torch.compile the derivatives of torch.func go through the reference only"
 SIZES = "torch.compile wants sizes beforehand"
 META = "the tensors are on meta, the kernel runs on the CPU"
+EITHER = f"{DERIVED}|{SIZES}"
 SPECIAL = ("zero", "subclass")
 """Layouts that torch's tracers do not follow, whatever the layer."""
 EXPORTED = "an exported program cannot hold the"
@@ -79,7 +80,7 @@ def _(case: Case) -> Proof | None:
 
 
 @transform(
-    "compile of vmap of grad", weight=0.07, without=SPECIAL, refusals={"cpu": DERIVED, "sparse": f"{DERIVED}|{SIZES}"},
+    "compile of vmap of grad", weight=0.07, without=SPECIAL, refusals={"cpu": DERIVED, "sparse": EITHER},
 )  # fmt: skip
 def _(case: Case) -> Proof:
     """Weights of two members, as in an ensemble."""
@@ -110,7 +111,7 @@ def _(case: Case) -> Proof:
 
 
 @transform(
-    "compile of jacrev", weight=0.07, without=SPECIAL, refusals={"cpu": DERIVED, "sparse": f"{DERIVED}|{SIZES}"},
+    "compile of jacrev", weight=0.07, without=SPECIAL, refusals={"cpu": DERIVED, "sparse": EITHER},
 )  # fmt: skip
 def _(case: Case) -> Proof:
     def run(side: Side) -> Results:

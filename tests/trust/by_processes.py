@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from trust.cases import Case, Side, flattened
@@ -154,9 +153,7 @@ def _(case: Case) -> Proof:
             return value_and_gradients(twin)
         given, options = side.arguments(values)
         results = flattened(*subject(*given, **options))
-        everything = values | {
-            n: p.requires_grad_(n in side.live) for n, p in subject.named_parameters()
-        }
+        everything = values | {n: p.requires_grad_(n in side.live) for n, p in subject.named_parameters()}
         results = flattened(*subject(*given, **options))
         return [*detached(results), *gradients(side.loss(results), everything, side.live)]
 
@@ -170,7 +167,15 @@ class _Watching(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
-SETTINGS = ("dispatch mode", "default float64", "default meta", "anomaly", "deterministic", "autocast", "grad off")
+SETTINGS = (
+    "dispatch mode",
+    "default float64",
+    "default meta",
+    "anomaly",
+    "deterministic",
+    "autocast",
+    "grad off",
+)
 
 
 @transform("what the caller has set", weight=1)
@@ -218,5 +223,3 @@ def _enter(stack: contextlib.ExitStack, setting: str) -> None:
         stack.enter_context(torch.autocast("cpu", dtype=torch.bfloat16))
     elif setting == "grad off":
         stack.enter_context(torch.no_grad())
-
-

@@ -20,6 +20,8 @@ def main() -> None:
     print(json.dumps({"ready": os.getpid()}), file=answers)
     for line in sys.stdin:
         number, began = int(line), time.process_time()
+        if os.environ.get("TRUST_DIE") == str(number):  # so that a test sees what then happens
+            os.abort()
         kind, text, error = judge(number, stratum(number))
         spent = time.process_time() - began
         print(json.dumps({"kind": kind, "text": text, "error": error, "spent": spent}), file=answers)

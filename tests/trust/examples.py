@@ -1,4 +1,4 @@
-"""What an example is, and how its number draws it: number → transform, cell, kernel, sizes, options, layouts."""
+"""What an example is, and how its number draws its sizes, options and layouts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from memspan.streams import stream
 
 SEED = 11
 PLAIN = ("rnn", "rnn-relu", "gru", "lstm", "peephole_lstm")
-GATED = tuple(f"{gate} {name}" for gate in ("gated", "open") for name in ("rnn", "gru", "lstm", "peephole_lstm"))
+GATED = tuple(
+    f"{gate} {name}" for gate in ("gated", "open") for name in ("rnn", "gru", "lstm", "peephole_lstm")
+)
 OWN = "own"
 CELLS = (*PLAIN, *GATED, OWN)
 """Cells' names; ``gated`` has a leak, ``open`` has none, so that the sparse kernel serves it too."""
@@ -67,7 +69,9 @@ class Example:
     def __str__(self) -> str:
         usual = {"number", "transform", "cell", "kernel", "face"}
         rest = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in usual}
-        shown = " ".join(f"{name}={value}" for name, value in rest.items() if value not in (False, None, "none"))
+        shown = " ".join(
+            f"{name}={value}" for name, value in rest.items() if value not in (False, None, "none")
+        )
         return f"#{self.number} {self.transform} | {self.cell} | {self.kernel} | {self.face} | {shown}"
 
 
@@ -115,7 +119,8 @@ def example(number: int, stratum: tuple[str, str, str], small: bool = False) -> 
         bidirectional=both, replicas=layer and chance(0.3),
         batch_first=layer and chance(0.3), batched=batched,
         training=chance(0.5), every=layer or chance(0.7), states=chance(0.3),
-        symbols=not layer and chance(0.25), lengths=batched and not (sparse and both) and chance(0.35), resets=resets, times=times,
+        symbols=not layer and chance(0.25),
+        lengths=batched and not (sparse and both) and chance(0.35), resets=resets, times=times,
         hx=chance(0.5), trainable=layer and chance(0.2),
         chunk=None if layer else one(None, None, 0, 1, 2, 5), threads=chance(0.2),
         frozen=one(0.0, 0.0, 0.4, 0.8), layouts=_layouts(g, chance), guard=one(*GUARDS),

@@ -1,9 +1,9 @@
 """Buffers of the kernels between guard pages or canaries, while tests run.
 
 Every tensor that a kernel gets an address of is copied between two pages that nobody may touch, at their very
-edge; what a kernel only reads is read-only there. A kernel that leaves a buffer, or writes to what it may only
-read, ends the process, and ``faulthandler`` says where. Canaries do the same where there are no such pages, and
-say it after the pass. Gaps between the parts of a pass's scratch must keep what was in them.
+edge; what a kernel only reads is read-only there. A kernel that leaves a buffer, or writes to what it may
+only read, ends the process, and ``faulthandler`` says where. Canaries do the same where there are no such
+pages, and say it after the pass. Gaps between the parts of a pass's scratch must keep what was in them.
 """
 
 from __future__ import annotations
@@ -165,14 +165,16 @@ class Scratch:
             gap = words[(start - GAP) // 4 : start // 4]
             if (gap != POISON).any():
                 field = sorted({jobs.dtype.names[k] for k in np.nonzero(table == start + region.address)[1]})
-                raise BrokenBufferError(f"guard: the gap before {', '.join(field)} in the scratch was written to")
+                raise BrokenBufferError(
+                    f"guard: the gap before {', '.join(field)} in the scratch was written to"
+                )
 
 
 @contextlib.contextmanager
 def guarded(kind: str) -> Iterator[Guard]:
     """Guard every buffer that kernels get, by ``"after"``, ``"before"`` or ``"canary"``."""
     guard = Guard(kind)
-    checked, run, place, put = engine.pointer, threads.run, sparse_engine._place, sparse_engine._put_kept
+    checked, run, put = engine.pointer, threads.run, sparse_engine._put_kept
 
     def pointer(name: str, tensor: Tensor | None, expected: Any) -> int:
         address = checked(name, tensor, expected)

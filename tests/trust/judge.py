@@ -98,7 +98,9 @@ def compared(got: list[Tensor], want: list[Tensor], most: float) -> Outcome:
     largest = max(sizes, default=0.0)
     for k, (a, b) in enumerate(zip(got, want, strict=True)):
         if a.shape != b.shape or a.dtype != torch.float32:
-            return Outcome("wrong", f"result {k}: {tuple(a.shape)} {a.dtype}, not {tuple(b.shape)}", float("inf"))
+            return Outcome(
+                "wrong", f"result {k}: {tuple(a.shape)} {a.dtype}, not {tuple(b.shape)}", float("inf")
+            )
         if not b.numel():
             continue
         size = max(sizes[k], 0.1 * largest) or 1.0
