@@ -64,7 +64,7 @@ def _(case: Case) -> Proof:
     return run, meaning
 
 
-@transform("compile of a layer", weight=0.1, without=SPECIAL, refusals={"sparse": SIZES})
+@transform("compile of a layer", weight=0.1, without=SPECIAL, layer=True, refusals={"sparse": SIZES})
 def _(case: Case) -> Proof | None:
     if case.mine.module is None:
         return None

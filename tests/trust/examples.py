@@ -80,11 +80,12 @@ def draws(number: int, purpose: str) -> np.random.Generator:
     return stream(SEED, f"trust {purpose}", number)
 
 
-def example(number: int, stratum: tuple[str, str, str], small: bool = False) -> Example:
+def example(number: int, stratum: tuple[str, str, str], small: bool = False, layer: bool = False) -> Example:
     """Return the example of a number within a stratum (transform, cell, kernel).
 
     Args:
         small: few steps and layers, for what compiles every step of the reference.
+        layer: always a layer, never ``unroll`` alone.
     """
     transform, cell, kernel = stratum
     g = draws(number, "example")
@@ -102,7 +103,7 @@ def example(number: int, stratum: tuple[str, str, str], small: bool = False) -> 
             sizes[name] = value
     if small:
         sizes = {name: min(size, 9) for name, size in sizes.items()} | {"T": sizes["T"] % 4}
-    layer, gated = chance(0.5), " " in cell
+    layer, gated = chance(0.5) or layer, " " in cell
     sparse = cell.startswith("open") and kernel == "sparse"
     resets = chance(0.3)
     times = one("none", "shared", "rows") if gated else "none"

@@ -40,7 +40,7 @@ class Outcome(NamedTuple):
 def example_of(number: int, stratum: tuple[str, str, str]) -> Example:
     """Return the example of a number, small where its transform compiles and only in layouts it serves."""
     t = TRANSFORMS[stratum[0]]
-    e = example(number, stratum, small=t.dear)
+    e = example(number, stratum, small=t.dear, layer=t.layer)
     return dataclasses.replace(e, layouts=tuple(kind for kind in e.layouts if kind not in t.without))
 
 

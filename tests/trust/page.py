@@ -25,7 +25,8 @@ and gradients of every example equal the reference in float64, with the kernels'
 `scripts/test` runs a part of the examples, `scripts/test --slow` 20,000.
 
 **yes**: equal. **no**, **in part**: every example, or some, is refused with the numbered sentence;
-`kernel="auto"` takes another kernel there. The sparse kernel serves cells under a time gate without a leak; the reference serves every cell.
+`kernel="auto"` takes another kernel there. The sparse kernel serves cells under a time gate
+without a leak; the reference serves every cell.
 """
 
 

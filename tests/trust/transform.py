@@ -29,6 +29,7 @@ class Transform:
     refusals: dict[str, str]  # kernel → a part of the sentence with which it may refuse
     fits: Callable[[str], bool]  # cells by name
     without: tuple[str, ...]  # layouts that torch itself does not serve there
+    layer: bool  # whether it needs a layer
 
     @property
     def dear(self) -> bool:
@@ -47,11 +48,12 @@ def transform(
     refusals: dict[str, str] | None = None,
     fits: Callable[[str], bool] = lambda cell: True,
     without: tuple[str, ...] = (),
+    layer: bool = False,
 ) -> Callable[[Callable[[Case], Proof | None]], Callable[[Case], Proof | None]]:
     """Register a function that returns the proof for a case, None where the case has nothing to try."""
 
     def register(prove: Callable[[Case], Proof | None]) -> Callable[[Case], Proof | None]:
-        TRANSFORMS[name] = Transform(name, prove, weight, order, refusals or {}, fits, without)
+        TRANSFORMS[name] = Transform(name, prove, weight, order, refusals or {}, fits, without, layer)
         return prove
 
     return register
