@@ -7,6 +7,8 @@ and the tensors at hand may be placeholders. The questions that decide between t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 from torch._C import DispatchKey, _are_functorch_transforms_active, _dispatch_keys, _len_torch_dispatch_stack
@@ -37,9 +39,10 @@ _PLAIN = _plain_keys()
 
 def is_plain(*tensors: Tensor | None) -> bool:
     """Return whether every tensor is a dense CPU tensor whose data pointer leads to its numbers."""
-    return all(
-        t is None or (type(t) in _KINDS and _dispatch_keys(t).raw_repr() in _PLAIN) for t in tensors
-    )
+    for t in tensors:  # a loop, not all(…): this stands before every call of a kernel
+        if t is not None and not (type(t) in _KINDS and _dispatch_keys(t).raw_repr() in _PLAIN):
+            return False
+    return True
 
 
 def is_watched() -> bool:
@@ -82,13 +85,20 @@ def wants_gradient(*tensors: Tensor | None) -> bool:
     the others, so there it is not asked: keeping too much is right, keeping too little is not. The same holds for a
     program that is written down now and differentiated later.
     """
-    if not torch.compiler.is_compiling() and _is_recording():
+    if not is_watched() or torch.compiler.is_compiling():
+        return torch.is_grad_enabled() and _requires_grad(tensors)
+    if _is_recording():
         return True
-    if torch.compiler.is_compiling() or not _are_functorch_transforms_active():
-        return torch.is_grad_enabled() and any(t.requires_grad for t in tensors if t is not None)
     if not torch.is_grad_enabled() and not is_differentiating():
         return False
     return any(_requires_grad_below(t) for t in tensors if t is not None)
+
+
+def _requires_grad(tensors: Iterable[Tensor | None]) -> bool:
+    for t in tensors:
+        if t is not None and t.requires_grad:
+            return True
+    return False
 
 
 def _is_recording() -> bool:

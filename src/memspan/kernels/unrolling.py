@@ -161,6 +161,11 @@ def _refusal(
         return "gates are returned by the reference only"
     if moving and type(cell) is TimeGate:
         return "derivatives by the times go through the reference only"
+    return _refused_by_transform() if is_watched() else None
+
+
+def _refused_by_transform() -> str | None:
+    """Return which transform around the call goes through the reference only, or None."""
     if forward_ad._current_level >= 0:
         return "forward-mode derivatives go through the reference only"
     if is_functionalizing():

@@ -46,11 +46,19 @@ def cell_of(variant: str, D: int, H: int, biases: int) -> Cell:
     return TimeGate(cell, float(leak)) if gated else cell
 
 
+_OWN: dict[tuple[type[Cell], int], dict[str, int]] = {}
+
+
 def own_shapes(cell: Cell) -> dict[str, int]:
     """Return name → size of the parameters that are neither weights nor biases nor clocks."""
     inner = cell.cell if isinstance(cell, TimeGate) else cell
-    shapes = inner.parameter_shapes().items()
-    return {name: shape[0] for name, shape in shapes if not name.startswith(("weight_", "bias_"))}
+    key = type(inner), inner.hidden_size
+    found = _OWN.get(key)
+    if found is None:
+        shapes = inner.parameter_shapes().items()
+        own = {name: shape[0] for name, shape in shapes if not name.startswith(("weight_", "bias_"))}
+        found = _OWN[key] = own
+    return found
 
 
 def operands(cell: Cell, p: Parameters) -> tuple[Tensor | None, ...]:

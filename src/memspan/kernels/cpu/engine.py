@@ -15,8 +15,9 @@ from torch.nn import functional
 from memspan.kernels.cpu import memory, threads
 from memspan.kernels.cpu.layout import TENSORS, WEIGHTS, Above, Given, Layout, layout_of, order_of
 from memspan.kernels.cpu.plan import Kernel, Plan
-from memspan.kernels.cpu.pointers import kept, pointer, pointer_of_views
+from memspan.kernels.cpu.pointers import kept, pointer, pointer_of_views, pointers
 
+PLACES = {name: place for place, name in enumerate(TENSORS)}
 SHARED_WORK = 5e6  # operations below which a second thread costs more than it brings
 poison = False  # tests set this: every buffer starts as NaN
 
@@ -24,6 +25,12 @@ poison = False  # tests set this: every buffer starts as NaN
 def buffer(*shape: int) -> Tensor:
     """Return an uninitialised float32 tensor, NaN where tests ask for it."""
     made = memory.lease(shape)
+    return made.fill_(math.nan) if poison else made
+
+
+def buffer_like(tensor: Tensor) -> Tensor:
+    """Return such a tensor of the shape of a contiguous float32 one."""
+    made = memory.lease_like(tensor)
     return made.fill_(math.nan) if poison else made
 
 
@@ -36,7 +43,7 @@ def _run(plan: Plan, tensors: dict[str, Tensor | None], lengths: Tensor | None, 
     """Run a pass: forward, or backward where the gradient of a weight or an input is among the tensors."""
     backward = "d_last" in tensors
     expected = plan.expected
-    addresses = [pointer(name, tensors.get(name), expected[name]) for name in TENSORS]
+    addresses = pointers(tensors, expected, PLACES)
     wanted = threads.wanted() if plan.operations(1 + backward) >= SHARED_WORK else 1
     layout = layout_of(plan, backward, tuple(map(bool, addresses)), wanted)
     order, at = plan.order, plan.order_address
@@ -155,12 +162,12 @@ def made_gradients(plan: Plan, given: Given, wants: dict[str, bool]) -> dict[str
     if wants["x"]:
         grads["x"] = (zeros if plan.ragged else buffer)(R, T, B, plan.D)
     if wants["state"] and given.state is not None:
-        grads["state"] = buffer(*given.state.shape)
+        grads["state"] = buffer_like(given.state)
     if any(wants[name] for name in WEIGHTS):
         for name in WEIGHTS:
             like = getattr(given, name)
             if like is not None and name != "clocks":
-                grads[name] = buffer(*like.shape)
+                grads[name] = buffer_like(like)
         if given.clocks is not None:
             grads["clocks"] = torch.full((R, 3, plan.H), math.nan, dtype=torch.float64, device="cpu")
     return grads

@@ -21,6 +21,9 @@ SMALL = 2**16  # bytes below which torch's own allocator is as good
 SHELF = 2**30  # bytes kept for later at most
 
 
+_EMPTY = torch.empty(0, dtype=torch.float32, device="cpu")
+
+
 class Block:
     """Memory that begins on a cache line.
 
@@ -65,11 +68,16 @@ def lease(shape: tuple[int, ...]) -> Tensor:
     """Return an uninitialised float32 tensor."""
     size = 4 * math.prod(shape)
     if size < SMALL:
-        return torch.empty(shape, dtype=torch.float32, device="cpu")
+        return _EMPTY.new_empty(shape)  # its dtype and device need no look-up
     block = _from_shelf(size)
     array = _Lease(shape, np.float32, block.floats)
     array.block = block
     return torch.from_numpy(array)
+
+
+def lease_like(tensor: Tensor) -> Tensor:
+    """Return an uninitialised float32 tensor of the shape of a contiguous one."""
+    return torch.empty_like(tensor) if 4 * tensor.numel() < SMALL else lease(tuple(tensor.shape))
 
 
 class Borrowed:

@@ -41,6 +41,19 @@ def expected_of(plan: Plan) -> dict[str, Expected]:
     return expected | {"x": x, "resets": (torch.bool, steps)}
 
 
+def pointers(tensors: dict[str, Tensor | None], expected: dict[str, Expected], names: dict[str, int]) -> list[int]:
+    """Return the data pointers of a call's tensors in the places that ``names`` gives them, 0 for none.
+
+    Raises:
+        KernelRefusal: a tensor is not what the plan says.
+    """
+    found = [0] * len(names)
+    for name, tensor in tensors.items():
+        if tensor is not None:
+            found[names[name]] = pointer(name, tensor, expected[name])
+    return found
+
+
 def pointer(name: str, tensor: Tensor | None, expected: Expected) -> int:
     """Return the data pointer of a contiguous tensor, 0 for none.
 
