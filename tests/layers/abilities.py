@@ -223,9 +223,9 @@ def tracing(make: Make):
     layer, x = make(), inputs()
     with torch.no_grad():
         program = make_fx(lambda x: layer(x)[0])(x)
-        traced = torch.jit.trace(lambda x: layer(x)[0], (x,), check_trace=False)
+        traced = torch.jit.trace(layer, (x,), check_trace=False)
         near(program(x - 1), layer(x - 1)[0])
-        near(traced(x - 1), layer(x - 1)[0])
+        near(traced(x - 1)[0], layer(x - 1)[0])
 
 
 def per_sample_gradients(make: Make):

@@ -20,7 +20,7 @@ INTRODUCTION = """\
 # What holds under which transform
 
 Written by `PYTHONPATH=tests python -m trust.page` from random examples: cells, sizes 0 … 9 and a few large
-ones, `lengths`, `resets`, times, states, layers, directions, replicas, layouts of memory, two threads. Outputs
+ones, `lengths`, `resets`, times, states, layers, directions, replicas, layouts of memory, threads. Outputs
 and gradients of every example equal the reference in float64, with the kernels' buffers between guard pages;
 `scripts/test` runs a part of the examples, `scripts/test --slow` 20,000.
 
