@@ -48,7 +48,7 @@ def _(case: Case) -> Proof:
     return run, value_and_gradients
 
 
-@transform("compile, several batch sizes", weight=0.1, without=SPECIAL, refusals={"sparse": SIZES})
+@transform("compile, several batch sizes", weight=0.06, without=SPECIAL, refusals={"sparse": SIZES})
 def _(case: Case) -> Proof:
     g = case.draw()
     sizes = [int(b) for b in g.permutation([1, 2, 3, 5])[:2]]
@@ -80,7 +80,7 @@ def _(case: Case) -> Proof | None:
 
 
 @transform(
-    "compile of vmap of grad", weight=0.07, without=SPECIAL, refusals={"cpu": DERIVED, "sparse": EITHER},
+    "compile of vmap of grad", weight=0.04, without=SPECIAL, refusals={"cpu": DERIVED, "sparse": EITHER},
 )  # fmt: skip
 def _(case: Case) -> Proof:
     """Weights of two members, as in an ensemble."""
@@ -111,7 +111,7 @@ def _(case: Case) -> Proof:
 
 
 @transform(
-    "compile of jacrev", weight=0.07, without=SPECIAL, refusals={"cpu": DERIVED, "sparse": EITHER},
+    "compile of jacrev", weight=0.04, without=SPECIAL, refusals={"cpu": DERIVED, "sparse": EITHER},
 )  # fmt: skip
 def _(case: Case) -> Proof:
     def run(side: Side) -> Results:
@@ -203,7 +203,7 @@ def _(case: Case) -> Proof:
     return _traced(case, trace)
 
 
-@transform("compiled autograd", weight=0.1, without=SPECIAL, refusals={"sparse": SIZES})
+@transform("compiled autograd", weight=0.03, without=SPECIAL, refusals={"sparse": SIZES})
 def _(case: Case) -> Proof:
     def run(side: Side) -> Results:
         values = side.values()
