@@ -13,7 +13,8 @@ import torch
 from minimal_gated import MinimalGatedUnit
 from torch.autograd import gradcheck, gradgradcheck
 from torch.export import Dim, export
-from torch.func import functional_call, grad, jvp, vmap
+from torch.func import functional_call, grad, jacrev, jvp, vmap
+from torch.fx.experimental.proxy_tensor import make_fx
 
 import memspan
 from memspan.errors import KernelRefusal
@@ -169,6 +170,64 @@ def vmap_over_weights(make: Make):
     near(output, torch.stack([layer(x)[0] for layer in layers]))
 
 
+def autograd_outside_vmap(make: Make):
+    """The gradient of an ensemble's loss by its stacked weights, and by an input that is shared."""
+    layers, x = [make(), make()], inputs(grad=True)
+    stacked = {n: v.detach().requires_grad_() for n, v in torch.func.stack_module_state(layers)[0].items()}
+    output = vmap(lambda p: functional_call(layers[0], p, (x,))[0])(stacked)
+    mine = torch.autograd.grad(output.square().sum(), [*stacked.values(), x])
+    each = [torch.autograd.grad(layer(x)[0].square().sum(), [*layer.parameters(), x]) for layer in layers]
+    for found, parts in zip(mine[:-1], list(zip(*each, strict=True))[:-1], strict=True):
+        near(found, torch.stack(parts), 1e-4)
+    near(mine[-1], each[0][-1] + each[1][-1], 1e-4)
+
+
+def jacobian_by_reverse_mode(make: Make):
+    layer, x = make(), inputs()
+    found = jacrev(lambda x: layer(x)[0].sum((0, 1)))(x)
+    leaf = x.clone().requires_grad_()
+    numbers = layer(leaf)[0].sum((0, 1))
+    near(found, torch.stack([torch.autograd.grad(n, leaf, retain_graph=True)[0] for n in numbers]), 1e-4)
+
+
+def repeated_backward(make: Make):
+    """Two losses through one graph, with resets, give what each gives through a graph of its own."""
+    layer, x = make(), inputs()
+    cuts = torch.zeros(T, B, dtype=torch.bool)
+    cuts[2] = True
+    p = list(layer.parameters())
+
+    def losses():
+        output, hx = layer(x, resets=cuts)
+        return output.square().sum(), first(hx).sum()
+
+    together = losses()
+    for k in (0, 1, 0):
+        mine = torch.autograd.grad(together[k], p, retain_graph=True)
+        for a, b in zip(mine, torch.autograd.grad(losses()[k], p), strict=True):
+            near(a, b, 1e-4)
+
+
+def compile_with_two_batch_sizes(make: Make):
+    torch._dynamo.reset()
+    layer = make()
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    for rows in (4, 3, 1):
+        x = torch.randn(T, rows, D, requires_grad=True)
+        near(compiled(x)[0], layer(x)[0])
+        near(*(torch.autograd.grad(m(x)[0].square().sum(), x)[0] for m in (compiled, layer)), 1e-4)
+
+
+def tracing(make: Make):
+    """make_fx and torch.jit.trace: the traced program serves other inputs."""
+    layer, x = make(), inputs()
+    with torch.no_grad():
+        program = make_fx(lambda x: layer(x)[0])(x)
+        traced = torch.jit.trace(layer, (x,), check_trace=False)
+        near(program(x - 1), layer(x - 1)[0])
+        near(traced(x - 1)[0], layer(x - 1)[0])
+
+
 def per_sample_gradients(make: Make):
     layer, x = make(), inputs()
 
@@ -245,9 +304,14 @@ ABILITIES: dict[str, Callable[[Make], None]] = {
     "float64": float64,
     "autocast (computes in float32)": autocast,
     "`torch.compile`, one graph": compile_without_break,
+    "`torch.compile`, several batch sizes": compile_with_two_batch_sizes,
+    "tracing (`make_fx`, `torch.jit.trace`)": tracing,
     "`vmap` over inputs": vmap_over_inputs,
     "`vmap` over weights (`functional_call`)": vmap_over_weights,
+    "autograd outside `vmap` over weights": autograd_outside_vmap,
     "per-sample gradients": per_sample_gradients,
+    "`jacrev`": jacobian_by_reverse_mode,
+    "repeated backward, with `resets`": repeated_backward,
     "gradients of gradients": gradients_of_gradients,
     "`gradcheck`, `gradgradcheck` (float64)": numerical_gradients,
     "forward mode (`jvp`)": forward_mode,
