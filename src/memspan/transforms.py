@@ -69,11 +69,12 @@ def is_tracing() -> bool:
 
 def is_readable(tensor: Tensor) -> bool:
     """Return whether a decision may follow from the numbers of a tensor."""
-    if is_tracing():
-        return False
-    if is_functorch_wrapped_tensor(tensor) or tensor.device.type == "meta":
-        return False
-    return not _dispatch_keys(tensor).has(DispatchKey.Python)
+    return not (is_tracing() or is_functorch_wrapped_tensor(tensor)) and has_numbers(tensor)
+
+
+def has_numbers(tensor: Tensor) -> bool:
+    """Return whether a tensor is more than a shape, as fake tensors and those on the device meta are not."""
+    return tensor.device.type != "meta" and not _dispatch_keys(tensor).has(DispatchKey.Python)
 
 
 def wants_gradient(*tensors: Tensor | None) -> bool:

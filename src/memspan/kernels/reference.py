@@ -75,7 +75,7 @@ def check_values(x: Tensor, size: int, lengths: Tensor | None) -> None:
     if x.dtype.is_floating_point or not x.numel():
         return
     if lengths is not None:
-        past = torch.arange(T).view(1, T, 1) >= lengths.unsqueeze(1)
+        past = torch.arange(T, device=x.device).view(1, T, 1) >= lengths.unsqueeze(1)
         x = x.masked_fill(past, 0)
     low, high = x.aminmax()
     if low < 0 or high >= size:

@@ -141,7 +141,7 @@ def lengths_of(lengths: Lengths, layout: Layout, x: Tensor) -> Tensor:
 
 def _tensor(lengths: Any) -> Tensor:
     try:
-        t = torch.as_tensor(lengths)
+        t = torch.as_tensor(lengths, device="cpu")
     except (TypeError, ValueError, RuntimeError):
         raise ShapeError(f"lengths are {lengths!r}; expected whole numbers, one a sequence") from None
     return t.to(torch.int64) if t.numel() == 0 else t
@@ -183,7 +183,8 @@ def time_of(time: Any, rows: tuple[int, ...], like: Tensor) -> Tensor | None:
     if time is None:
         return None
     if isinstance(time, numbers.Real) and not isinstance(time, bool):
-        time = torch.tensor(time, dtype=torch.int64 if isinstance(time, numbers.Integral) else torch.float64)
+        dtype = torch.int64 if isinstance(time, numbers.Integral) else torch.float64
+        time = torch.tensor(time, dtype=dtype, device="cpu")
     if not isinstance(time, Tensor):
         raise ShapeError(f"time is a {type(time).__name__}; expected a number or a Tensor")
     if tuple(time.shape) not in ((), rows):
