@@ -23,7 +23,7 @@ TYPED = {"cli/grid.py", "cli/train.py", "config.py"}
 """Where a person's words become a run."""
 
 
-@pytest.mark.parametrize("cell", [*CELLS, *CELLS._shipped])
+@pytest.mark.parametrize("cell", [*CELLS, *sorted(CELLS._shipped)])
 def test_every_run_of_ours_is_read_back(cell):
     run = RunConfig(Palindrome(5), Recipe(cell=cell), seed=3)
     assert RunConfig.from_stored(json.loads(json.dumps(run.flat()))) == run

@@ -104,6 +104,6 @@ def _mismatch(name: str, tensor: Tensor, expected: Expected) -> str:
     layout = "" if tensor.is_contiguous() else ", not contiguous"
     return (
         f"{name} has dtype {tensor.dtype} and shape {tuple(tensor.shape)}{layout}; the kernel expects "
-        f"{dtype} and {size} contiguous numbers. Was it changed between forward and backward, for instance by "
-        "a saved-tensor hook?"
+        f"{dtype} and {size} contiguous numbers. Was it changed between forward and backward, for instance "
+        "by a saved-tensor hook?"
     )
