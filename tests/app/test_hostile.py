@@ -139,7 +139,7 @@ def test_a_foreign_config_is_nothing_to_show(change, monkeypatch, tmp_path):
         )
 
     class Fake:
-        def select(self, **where):
+        def intact(self, **where):
             return [record(GOOD.flat() | change), record(GOOD.flat())]
 
     found = stored._select(Fake(), status="finished")

@@ -278,10 +278,9 @@ def test_tensors_without_numbers_give_shapes(name):
     more = {"lengths": torch.tensor([6, 0, 3, 1]), **clocks}
     meta = layer_of(name, device="meta")
     assert meta(torch.empty(T, B, D, device="meta"), **more)[0].shape == (T, B, H)
-    with FakeTensorMode():
+    with FakeTensorMode() as mode:
         layer, x = layer_of(name), torch.randn(T, B, D)
-        lengths = {k: v.clone() if k == "lengths" else torch.arange(float(T)) for k, v in more.items()}
-        lengths["lengths"] = torch.zeros(B, dtype=torch.int64)
+        lengths = {key: mode.from_tensor(value) for key, value in more.items()}
         total(layer, x).backward()
         assert layer.weight_hh_l0.grad.shape == layer.weight_hh_l0.shape
         assert layer(x, **lengths)[0].shape == (T, B, H)

@@ -6,6 +6,7 @@ the proofs differ.
 
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -221,7 +222,9 @@ def compile_with_two_batch_sizes(make: Make):
 def tracing(make: Make):
     """make_fx and torch.jit.trace: the traced program serves other inputs."""
     layer, x = make(), inputs()
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # of every comparison of sizes
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit's own
         program = make_fx(lambda x: layer(x)[0])(x)
         traced = torch.jit.trace(layer, (x,), check_trace=False)
         near(program(x - 1), layer(x - 1)[0])

@@ -45,7 +45,9 @@ class Trainer:
             metrics = {"solved": float(solved)} | ({"reached_step": 50.0, "kept": 1.0} if solved else {})
             self.ledger.register([run])
             self.ledger.append(Started(run.id, 0))
-            self.ledger.append(Finished(run.id, 100, state=b"state", metrics=metrics, wall_seconds=2.0))
+            self.ledger.append(
+                Finished(run.id, run.recipe.steps, state=b"state", metrics=metrics, wall_seconds=2.0)
+            )
 
 
 @pytest.fixture

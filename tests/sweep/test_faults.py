@@ -79,7 +79,7 @@ def test_stopped_by_signals(tmp_path, signals, undisturbed):
         process.send_signal(getattr(signal, name))
         time.sleep(0.02)
     _, said = process.communicate(timeout=120)
-    assert process.returncode == 130, said
+    assert process.returncode == {"SIGTERM": 143, "SIGINT": 130}[signals[0]], said
     assert len(said.strip().splitlines()) == 1
     if len(signals) == 1:
         assert "2 runs left, the same command goes on" in said
@@ -280,7 +280,7 @@ def virtual_peak(pid):
 
 
 def test_a_replica_that_diverges_leaves_the_others_as_they_are(tmp_path, undisturbed):
-    wild = runs(1, optimizer="sgd", learning_rate=1e30)[0]
+    wild = runs(1, optimizer="sgd", learning_rate=1e38)[0]
     calm = runs(4, optimizer="sgd")[1:]
     with Ledger.open(tmp_path / "l") as ledger:
         sweep([wild, *calm], ledger, engine := Inline())

@@ -62,6 +62,6 @@ def test_a_command_refuses_a_fifo(tmp_path):
         capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    assert done.stderr.strip().endswith("pipe is a FIFO; expected a regular file")
+    assert done.stderr.strip().endswith("pipe: neither a file nor a folder (a FIFO, socket or device)")
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "out").exists()

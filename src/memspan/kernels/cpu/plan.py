@@ -11,8 +11,10 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import torch
 
-from memspan.kernels.cpu import cache, pointers
+from memspan.kernels.cpu import cache
+from memspan.kernels.cpu.pointers import Expected
 from memspan.kernels.cpu.spec import Spec, round_up
 
 TILE_ROWS = 64
@@ -207,9 +209,32 @@ class Plan:
         return cache.load_backward(self.spec)
 
     @functools.cached_property
-    def expected(self) -> dict[str, pointers.Expected]:
+    def expected(self) -> dict[str, Expected]:
         """Name → dtype and number of elements of every tensor of a call."""
-        return pointers.expected_of(self)
+        s, R, T, B, H = self.spec, self.R, self.T, self.B, self.H
+        rows, steps, units = R * B, R * T * B, s.units(H)
+        gates, carried = R * len(set(s.gate)) * H, len(s.carried)
+        x = (torch.int64, steps) if self.V else (torch.float32, steps * self.D)
+        floats = {
+            "weight_ih": gates * (self.V or self.D), "weight_hh": gates * H, "bias_ih": gates, "bias_hh": gates,
+            "state": (1 + carried) * rows * H, "last": (1 + carried) * rows * H,
+            "outputs": steps * H, "states": carried * steps * H,
+        }  # fmt: skip
+        floats |= {f"d_{name}": size for name, size in floats.items()}
+        floats |= {"d_last": rows * H, "d_carried": carried * rows * H, "dx": steps * self.D}
+        floats |= {
+            "own": R * s.own * units,
+            "d_own": R * s.own * H,
+            "saved": R * self.tiles * self.saved_size,
+        }
+        doubles = {
+            "clocks": 5 * R * units,
+            "d_clocks": 3 * R * H,
+            "times": (0, T, R * T, steps)[self.time_axes],
+        }
+        expected = {name: (torch.float32, size) for name, size in floats.items()}
+        expected |= {name: (torch.float64, size) for name, size in doubles.items()}
+        return expected | {"x": x, "resets": (torch.bool, steps)}
 
     @functools.cached_property
     def layouts(self) -> dict[tuple[Any, ...], Any]:

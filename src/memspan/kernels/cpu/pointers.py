@@ -7,37 +7,12 @@ takes the address of a tensor that came from outside.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from memspan.errors import KernelRefusal
 
-if TYPE_CHECKING:
-    from memspan.kernels.cpu.plan import Plan
-
 Expected = tuple[torch.dtype, int]  # and the number of elements
-
-
-def expected_of(plan: Plan) -> dict[str, Expected]:
-    """Return name → dtype and number of elements of every tensor of a call."""
-    s, R, T, B, H = plan.spec, plan.R, plan.T, plan.B, plan.H
-    rows, steps, units = R * B, R * T * B, s.units(H)
-    gates, carried = R * len(set(s.gate)) * H, len(s.carried)
-    x = (torch.int64, steps) if plan.V else (torch.float32, steps * plan.D)
-    floats = {
-        "weight_ih": gates * (plan.V or plan.D), "weight_hh": gates * H, "bias_ih": gates, "bias_hh": gates,
-        "state": (1 + carried) * rows * H, "last": (1 + carried) * rows * H,
-        "outputs": steps * H, "states": carried * steps * H,
-    }  # fmt: skip
-    floats |= {f"d_{name}": size for name, size in floats.items()}
-    floats |= {"d_last": rows * H, "d_carried": carried * rows * H, "dx": steps * plan.D}
-    floats |= {"own": R * s.own * units, "d_own": R * s.own * H, "saved": R * plan.tiles * plan.saved_size}
-    doubles = {"clocks": 5 * R * units, "d_clocks": 3 * R * H, "times": (0, T, R * T, steps)[plan.time_axes]}
-    expected = {name: (torch.float32, size) for name, size in floats.items()}
-    expected |= {name: (torch.float64, size) for name, size in doubles.items()}
-    return expected | {"x": x, "resets": (torch.bool, steps)}
 
 
 def pointers(
