@@ -17,6 +17,7 @@ from torch._functorch.pyfunctorch import retrieve_all_functorch_interpreters
 from torch.autograd import forward_ad
 from torch.nn import Parameter
 
+_FAKE = torch._C._TorchDispatchModeKey.FAKE
 _KINDS = (Tensor, Parameter)
 
 
@@ -74,6 +75,8 @@ def is_readable(tensor: Tensor) -> bool:
 
 def has_numbers(tensor: Tensor) -> bool:
     """Return whether a tensor is more than a shape, as fake tensors and those on the device meta are not."""
+    if torch.compiler.is_compiling() or torch._C._get_dispatch_mode(_FAKE) is not None:
+        return False
     return tensor.device.type != "meta" and not _dispatch_keys(tensor).has(DispatchKey.Python)
 
 

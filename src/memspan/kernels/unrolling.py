@@ -21,7 +21,6 @@ from memspan.transforms import (
     is_differentiating,
     is_functionalizing,
     is_readable,
-    is_tracing,
     is_watched,
     wants_gradient,
 )
@@ -79,7 +78,7 @@ def choose(
     moving: bool = False,
     row_times: bool = False,
     resets: bool = False,
-    recorded: bool = False,
+    fake: bool = False,
 ) -> Choice:
     """Return the kernel for a case, and why. It depends on the cell, dtype and device: never on R, T or B.
 
@@ -87,7 +86,7 @@ def choose(
         moving: whether derivatives by the times are wanted.
         row_times: whether every row has times of its own.
         resets: whether there are resets.
-        recorded: whether only shapes are known, as in a program that is being recorded.
+        fake: whether tensors are shapes without numbers.
 
     Raises:
         KernelRefusal: ``kernel="cpu"`` or ``"sparse"`` was asked for and cannot serve the case.
@@ -98,7 +97,7 @@ def choose(
         return Choice("reference", "asked for")
     refusal = _refusal(cell, dtype, torch.device(device), return_gates, moving)
     gated = isinstance(cell, TimeGate)
-    dense = _dense_reason(cell, row_times, resets, recorded) if gated or kernel == "sparse" else None
+    dense = _dense_reason(cell, row_times, resets, fake) if gated or kernel == "sparse" else None
     if kernel == "sparse":
         refusal = refusal or dense
     if refusal is not None and kernel != "auto":
@@ -128,7 +127,7 @@ def _by_share(cell: Cell, dense: str | None) -> Choice:
     return Choice("sparse", f"float32 on the CPU; open units only, {share:.1%} are expected to be open")
 
 
-def _dense_reason(cell: Cell, row_times: bool, resets: bool, recorded: bool) -> str | None:
+def _dense_reason(cell: Cell, row_times: bool, resets: bool, fake: bool) -> str | None:
     """Return why open units alone cannot be computed, or None."""
     if not isinstance(cell, TimeGate):
         return f"{type(cell).__name__} has no time gate"
@@ -140,7 +139,7 @@ def _dense_reason(cell: Cell, row_times: bool, resets: bool, recorded: bool) -> 
         return "a reset moves closed units too"
     if torch.compiler.is_compiling():
         return "torch.compile wants sizes beforehand"
-    return "a recorded program wants sizes beforehand" if recorded else None
+    return "fake tensors have no clocks that say how many units open" if fake else None
 
 
 def _look_for_cpu(name: str) -> bool:
@@ -290,7 +289,7 @@ def _settled(
     choice = choose(
         cell, dtype=like.dtype, device=like.device, kernel=kernel, return_gates=return_gates, moving=moving,
         row_times=times is not None and times.dim() > 1, resets=resets is not None,
-        recorded=isinstance(cell, TimeGate) and (is_tracing() or not has_numbers(like)),
+        fake=isinstance(cell, TimeGate) and not has_numbers(like),
     )  # fmt: skip
     if lengths is not None:
         lengths = lengths.to(device=like.device, dtype=torch.int64)

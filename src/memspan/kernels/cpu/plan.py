@@ -216,7 +216,8 @@ class Plan:
         gates, carried = R * len(set(s.gate)) * H, len(s.carried)
         x = (torch.int64, steps) if self.V else (torch.float32, steps * self.D)
         floats = {
-            "weight_ih": gates * (self.V or self.D), "weight_hh": gates * H, "bias_ih": gates, "bias_hh": gates,
+            "weight_ih": gates * (self.V or self.D), "weight_hh": gates * H,
+            "bias_ih": gates, "bias_hh": gates,
             "state": (1 + carried) * rows * H, "last": (1 + carried) * rows * H,
             "outputs": steps * H, "states": carried * steps * H,
         }  # fmt: skip
