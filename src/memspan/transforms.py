@@ -75,9 +75,20 @@ def is_readable(tensor: Tensor) -> bool:
 
 def has_numbers(tensor: Tensor) -> bool:
     """Return whether a tensor is more than a shape, as fake tensors and those on the device meta are not."""
-    if torch.compiler.is_compiling() or torch._C._get_dispatch_mode(_FAKE) is not None:
-        return False
     return tensor.device.type != "meta" and not _dispatch_keys(tensor).has(DispatchKey.Python)
+
+
+def allows_open_sizes(tensor: Tensor) -> bool:
+    """Return whether the size of a result may follow from numbers.
+
+    A fake tensor has none, but its mode may name such sizes and leave them open.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    mode = torch._C._get_dispatch_mode(_FAKE) or getattr(tensor, "fake_mode", None)
+    if mode is None:
+        return has_numbers(tensor)
+    return getattr(mode.shape_env, "allow_dynamic_output_shape_ops", False)
 
 
 def wants_gradient(*tensors: Tensor | None) -> bool:

@@ -222,7 +222,8 @@ def _(case: Case) -> Proof:
 
 
 @transform(
-    "tensors without numbers", weight=0.4, without=SPECIAL, refusals={"cpu": META, "sparse": f"{META}|{NO_CLOCKS}"},
+    "tensors without numbers", weight=0.4, without=SPECIAL,
+    refusals={"cpu": META, "sparse": f"{META}|{NO_CLOCKS}"},
 )  # fmt: skip
 def _(case: Case) -> Proof:
     """Meta and fake tensors go through and have the true shapes."""

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from memspan.cells.cell import Cell, Parameters, State
 from memspan.errors import ShapeError
@@ -126,7 +125,8 @@ def _input(cell: Cell, x: Tensor, live: Tensor | None, like: Tensor) -> Tensor:
     if x.dtype.is_floating_point:
         return _masked(x, live)
     inside = x.long() if live is None else torch.where(live.squeeze(-1), x.long(), 0)
-    return one_hot(inside, cell.input_size).to(like.dtype)
+    symbols = torch.arange(cell.input_size, device=x.device)  # one_hot looks at values, which tracers forbid
+    return (inside.unsqueeze(-1) == symbols).to(like.dtype)
 
 
 def _masked(value: Tensor, live: Tensor | None) -> Tensor:

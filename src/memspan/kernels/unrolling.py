@@ -17,7 +17,7 @@ from memspan.errors import ArgumentError, KernelRefusal, ShapeError
 from memspan.kernels import jit
 from memspan.kernels.reference import check_values, unroll_reference
 from memspan.transforms import (
-    has_numbers,
+    allows_open_sizes,
     is_differentiating,
     is_functionalizing,
     is_readable,
@@ -289,7 +289,7 @@ def _settled(
     choice = choose(
         cell, dtype=like.dtype, device=like.device, kernel=kernel, return_gates=return_gates, moving=moving,
         row_times=times is not None and times.dim() > 1, resets=resets is not None,
-        fake=isinstance(cell, TimeGate) and not has_numbers(like),
+        fake=isinstance(cell, TimeGate) and not allows_open_sizes(like),
     )  # fmt: skip
     if lengths is not None:
         lengths = lengths.to(device=like.device, dtype=torch.int64)
