@@ -260,3 +260,22 @@ def test_a_program_does_its_phases_in_turn(count, by, monkeypatch):
         wanted, relayed = wanted[-1] + 2 + np.arange(6)[::-1], 2 * (relayed + 1)
         assert np.array_equal(jobs, wanted)
         assert np.array_equal(other, relayed)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_torch_computes_in_parallel_in_a_child_of_a_process_that_used_its_threads(python):
+    python("""
+        import os, torch, memspan
+        torch.set_num_threads(2)
+        with torch.no_grad():
+            memspan.LSTM(64, 128)(torch.randn(50, 64, 64))
+        x = torch.randn(2**20)
+        want = x.exp().sum()
+        child = os.fork()
+        if not child:
+            os._exit(0 if torch.allclose(x.exp().sum(), want) else 1)  # a wait for ever, once
+        import signal
+        signal.alarm(60)
+        assert os.waitpid(child, 0)[1] == 0
+        assert torch.allclose(x.exp().sum(), want)  # and the parent's threads come again
+    """)

@@ -156,7 +156,7 @@ def test_lengths_of_their_own_for_every_member_of_a_vmap():
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("mode", ["real", "fake", "symbolic"])
 def test_a_traced_graph_computes(name, mode):
-    layer, x, y = layer_of(name), torch.randn(T, B, D), torch.randn(T, B, D)
+    layer, x, y = layer_of(name), torch.randn(3, B, D), torch.randn(3, B, D)
     graph = make_fx(lambda a: layer(a)[0], tracing_mode=mode, _allow_non_fake_inputs=True)(x)
     close(graph(y), layer(y)[0])
     assert not [n for n in graph.graph.nodes if "empty" in str(n.target)]

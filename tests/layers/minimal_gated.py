@@ -19,3 +19,4 @@ def minimal_gated_unit() -> type:
 
 
 MinimalGatedUnit = minimal_gated_unit()
+MinimalGatedUnit.__module__ = __name__  # where pickle finds it

@@ -156,7 +156,7 @@ PACKS: dict[str, tuple[Any, Any]] = {
     "other strides": (lambda t: t.transpose(0, -1).contiguous() if t.dim() else t,
                       lambda t: t.transpose(0, -1) if t.dim() else t),
     "clone": (torch.clone, lambda t: t),
-    "numpy": (lambda t: t.detach().resolve_neg().numpy().copy(), torch.from_numpy),
+    "numpy": (lambda t: t.detach().resolve_neg().numpy(force=True).copy(), torch.from_numpy),
     "float64": (lambda t: (t.double(), t.dtype), lambda pair: pair[0].to(pair[1])),
     "negative": (lambda t: t, lambda t: lazily(t) if t.dtype == torch.float32 else t),
     "strided": (lambda t: t, lambda t: torch.stack([t, t], -1)[..., 1]),

@@ -131,14 +131,14 @@ def _dense_reason(cell: Cell, row_times: bool, resets: bool, fake: bool) -> str 
     """Return why open units alone cannot be computed, or None."""
     if not isinstance(cell, TimeGate):
         return f"{type(cell).__name__} has no time gate"
+    if torch.compiler.is_compiling():  # first: it cannot format numbers
+        return "torch.compile wants sizes beforehand"
     if cell.leak:
         return f"a leak of {cell.leak:g} moves closed units too"
     if row_times:
         return "every row has times of its own"
     if resets:
         return "a reset moves closed units too"
-    if torch.compiler.is_compiling():
-        return "torch.compile wants sizes beforehand"
     return "fake tensors have no clocks that say how many units open" if fake else None
 
 

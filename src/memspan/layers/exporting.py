@@ -12,7 +12,7 @@ from torch._higher_order_ops.scan import scan
 
 from memspan.cells.cell import Cell, Parameters, State
 from memspan.errors import KernelRefusal
-from memspan.kernels import Unrolled
+from memspan.kernels import Unrolled, unroll
 
 
 def unroll_by_scan(
@@ -37,6 +37,11 @@ def unroll_by_scan(
         raise KernelRefusal(f"an exported program cannot hold the {kernel} kernel; take kernel='auto'")
     if state is None:
         state = cell.initial_state(x.shape[0], x.shape[2], like=x)
+    if isinstance(x.shape[1], int) and x.shape[1] == 0:  # a scan cannot make no step
+        return unroll(
+            cell, p, x, state, times=times, lengths=lengths, resets=resets, kernel="reference",
+            return_states=return_states, return_gates=return_gates,
+        )  # fmt: skip
     # A batched product brings the open batch size into the body as a number, and the gradient of ``scan``
     # takes tensors only; a single replica needs no axis of its own.
     single = x.shape[0] == 1

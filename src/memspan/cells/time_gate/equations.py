@@ -69,6 +69,16 @@ class TimeGate(Cell):
         return f"TimeGate({self.cell!r}, leak={self.leak:g})"
 
     @property
+    def leak(self) -> float:
+        """α; its text is ``leak_text``, as torch.compile cannot format a number that it leaves open."""
+        return self._leak
+
+    @leak.setter
+    def leak(self, leak: float) -> None:
+        self._leak = float(leak)
+        self.leak_text = repr(self._leak)
+
+    @property
     def input_size(self) -> int:
         """D of the cell inside; setting it gives the gate a resized copy of that cell."""
         return self.cell.input_size

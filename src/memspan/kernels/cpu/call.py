@@ -33,7 +33,7 @@ def variant_of(cell: Cell, sparse: bool = False) -> str:
     if sparse:
         return variant_of(cell) + SPARSE
     if isinstance(cell, TimeGate):
-        return f"{variant_of(cell.cell)}@{cell.leak!r}"
+        return f"{variant_of(cell.cell)}@{cell.leak_text}"
     return f"{cell.name}:{getattr(cell, 'nonlinearity', '')}"
 
 

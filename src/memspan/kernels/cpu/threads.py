@@ -256,7 +256,18 @@ def _after_fork() -> None:
     _WORKERS.forget()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+def _before_fork() -> None:
+    """End torch's OpenMP threads, which come again when they are needed.
+
+    A child has none of its parent's threads, but would wait for them for ever at torch's next parallel
+    operation.
+    """
+    library = _openmp()
+    if library is not None:
+        library.omp_pause_resource_all(_PAUSE_SOFT)
+
+
+os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
 
 
 def share(count: int, threads: int) -> list[tuple[int, int]]:
