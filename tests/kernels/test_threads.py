@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 
@@ -264,7 +265,8 @@ def test_a_program_does_its_phases_in_turn(count, by, monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_torch_computes_in_parallel_in_a_child_of_a_process_that_used_its_threads(python):
-    python("""
+    python(
+        textwrap.dedent("""
         import os, torch, memspan
         torch.set_num_threads(2)
         with torch.no_grad():
@@ -279,3 +281,4 @@ def test_torch_computes_in_parallel_in_a_child_of_a_process_that_used_its_thread
         assert os.waitpid(child, 0)[1] == 0
         assert torch.allclose(x.exp().sum(), want)  # and the parent's threads come again
     """)
+    )
