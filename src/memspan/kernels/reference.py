@@ -9,7 +9,7 @@ from torch import Tensor
 
 from memspan.cells.cell import Cell, Parameters, State
 from memspan.errors import ShapeError
-from memspan.transforms import is_plain, is_readable, is_watched
+from memspan.transforms import is_plain, is_watched
 
 ALIGNED = 64
 """Bytes: every tensor that torch makes begins at a multiple."""
@@ -65,8 +65,6 @@ def alone(packed: Tensor, replica: int) -> Tensor:
 def check_values(x: Tensor, size: int, lengths: Tensor | None) -> None:
     """Refuse lengths outside 0 … T and, within the lengths, symbols outside 0 … size − 1."""
     T = x.shape[1]
-    if lengths is not None and not is_readable(lengths):
-        return
     if lengths is not None and lengths.numel() and (lengths.min() < 0 or lengths.max() > T):
         raise ShapeError(
             f"lengths run from {int(lengths.min())} to {int(lengths.max())}; expected 0 to T = {T}"

@@ -233,7 +233,7 @@ def unroll(
         return _through_cpu(cell, p, x, state, times, lengths, resets, outputs, return_states, chunk, choice)
     if state is None:
         state = cell.initial_state(x.shape[0], x.shape[2], like=p["weight_hh"])
-    if is_readable(x):
+    if is_readable(x) and (lengths is None or is_readable(lengths)):
         check_values(x, cell.input_size, lengths)
     every, last, states, gates = unroll_reference(
         cell, p, x, state, times=times, lengths=lengths, resets=resets, return_gates=return_gates
